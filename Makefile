@@ -1,0 +1,37 @@
+# Everything runs in a virtual environment of its own; downloads lie under .cache. `make clean` removes both.
+PYTHON ?= python3
+VENV   := .venv
+CACHE  := $(CURDIR)/.cache
+BIN    := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+RUN    := EDGEKIT_TEST_CACHE="$(CACHE)" $(BIN)/python
+
+.PHONY: demo test check bench clean
+
+demo: $(VENV)/ready     ## export SmolLM2-135M-Instruct and let it answer
+	$(RUN) -m edgekit demo --cache "$(CACHE)"
+
+test: $(VENV)/ready     ## everything: lint, types, imports, all tests (fetches the real models once)
+	$(MAKE) --no-print-directory lint
+	$(RUN) -m pytest
+
+check: $(VENV)/ready    ## what a commit must pass: no network, under a minute
+	$(MAKE) --no-print-directory lint
+	$(RUN) -m pytest -m "not slow" -q
+
+.PHONY: lint
+lint: $(VENV)/ready
+	$(BIN)/ruff check -q .
+	$(BIN)/ruff format --check -q .
+	$(BIN)/mypy
+	PYTHONPATH="exporters$(if $(filter Windows_NT,$(OS)),;,:)runtimes" $(BIN)/lint-imports --no-cache > .lint-imports.log || (cat .lint-imports.log; exit 1)
+
+bench: $(VENV)/ready    ## measure: memory, speed beside the peers, quality (long; wants a quiet machine)
+	$(RUN) benchmarks/run.py
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .cache .lint-imports.log build dist .mypy_cache .ruff_cache .pytest_cache

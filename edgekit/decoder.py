@@ -1,0 +1,82 @@
+"""What a runtime gives: a `Decoder`, the thin adapter over one engine, and how it is found and opened.
+
+A runtime is a module `edgekit_runtimes.NAME` with an object `RUNTIME` that satisfies `Runtime`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from edgekit.bundle import Bundle
+
+Float32 = npt.NDArray[np.float32]
+Tokens = npt.NDArray[np.int64]
+KvPrecision = Literal["auto", "f32", "f16", "int8"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions:
+    """How a session is opened."""
+
+    context: int
+    """Capacity of the cache in tokens: at most the format's `context_max`."""
+    threads: int | None = None
+    """None leaves the choice to the runtime (the physical cores)."""
+    kv: KvPrecision = "auto"
+
+
+class Decoder(Protocol):
+    """A loaded model with the cache it owns. No text, no sampling, no policy: `DecoderSession` brings those."""
+
+    vocab_size: int
+    context: int
+
+    def step(self, tokens: Tokens, start: int, last: int) -> Float32:
+        """Compute n tokens at positions start..start+n; what lay at start and behind is forgotten.
+
+        Returns:
+            Logits of the last `last` of them, float32 [last, vocab_size]; the array is the caller's.
+        """
+
+    def read_cache(self, upto: int) -> Mapping[str, npt.NDArray[Any]]:
+        """Return copies of the cache's arrays for positions 0..upto, by names that `write_cache` takes back."""
+
+    def write_cache(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Put back what `read_cache` gave, from position 0 on."""
+
+    def close(self) -> None:
+        """Free the engine's memory; later calls are errors."""
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a runtime can work here: its engine's version, or why not and what to do."""
+
+    ok: bool
+    version: str = ""
+    reason: str = ""
+    hint: str = ""
+
+
+class Runtime(Protocol):
+    """One engine, as a module of `edgekit_runtimes` offers it in `RUNTIME`."""
+
+    name: str
+    format: str
+    """The format it executes."""
+
+    def available(self) -> Availability:
+        """Say whether the engine is installed and suits this machine, without importing it where that is possible."""
+
+    def open_decoder(self, bundle: Bundle, options: LoadOptions) -> Decoder:
+        """Load a `generate` bundle.
+
+        Raises:
+            EdgekitError: it cannot be loaded; the message names the file or the option.
+        """

@@ -1,0 +1,46 @@
+"""What comes in: a checkpoint, whatever it was read from (a folder, a GGUF file, a hub id, a wheel)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgekit_exporters.weights import Rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where a checkpoint came from, as the manifest records it."""
+
+    id: str
+    revision: str | None = None
+    licence: str | None = None
+
+
+@dataclass(kw_only=True)
+class Checkpoint:
+    """A published model: its config, its tensors (lazy) and the files around them, all in Hugging Face's terms."""
+
+    name: str
+    source: Source
+    config: dict[str, Any]
+    """config.json; for a GGUF, rebuilt from its metadata."""
+    tensors: Mapping[str, Rows]
+    """By the names of the checkpoint."""
+    tokenizer_json: str | None = None
+    tokenizer_config: dict[str, Any] = field(default_factory=dict)
+    chat_template: str | None = None
+    generation_config: dict[str, Any] = field(default_factory=dict)
+    closers: list[Callable[[], None]] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Close the files."""
+        while self.closers:
+            self.closers.pop()()
+
+    def __enter__(self) -> Checkpoint:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

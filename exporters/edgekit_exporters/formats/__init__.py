@@ -1,0 +1,1 @@
+"""One file per format that is written. None of them knows an architecture."""

@@ -1,0 +1,157 @@
+"""Lazy weights: a `Rows` promises a tensor's rows and reads them only when a block of them is asked for.
+
+Architectures compose them (slice, stack, take, transpose, map) to bring a checkpoint's tensors into the neutral form;
+nothing larger than one row block is ever in memory.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+Float32 = npt.NDArray[np.float32]
+
+BLOCK_BYTES = 16 << 20
+"""Float32 bytes of one row block: large enough for fast reads and numpy, small beside any model."""
+
+
+class Rows(ABC):
+    """A tensor of one or two dimensions, read by rows as float32. Of a vector, an element is a row."""
+
+    shape: tuple[int, ...]
+
+    @abstractmethod
+    def read(self, start: int, stop: int) -> Float32:
+        """Return rows start..stop as a new float32 array [stop - start, *shape[1:]]."""
+
+    def all(self) -> Float32:
+        """Return the whole tensor."""
+        return self.read(0, self.shape[0])
+
+    def blocks(self, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[int, int]]:
+        """Yield (start, stop) of row blocks of about `block_bytes` as float32, at least one row each."""
+        row_bytes = 4 * int(np.prod(self.shape[1:], dtype=np.int64))
+        step = max(1, block_bytes // max(1, row_bytes))
+        for start in range(0, self.shape[0], step):
+            yield start, min(start + step, self.shape[0])
+
+
+Weights = Mapping[str, Rows]
+"""A model's weights under the neutral names of `decoder.py` or `encoder.py`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Array(Rows):
+    """Rows that are in memory already: constants, tests, what a format reads back."""
+
+    values: Float32
+    shape: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", tuple(self.values.shape))
+
+    def read(self, start: int, stop: int) -> Float32:
+        """Return a copy, as every source does."""
+        return np.array(self.values[start:stop], dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Slice(Rows):
+    """Rows start..stop of another tensor, as one projection out of a fused one."""
+
+    source: Rows
+    start: int
+    stop: int
+    shape: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start <= self.stop <= self.source.shape[0]:
+            raise ValueError(f"rows {self.start}..{self.stop} of a tensor with {self.source.shape[0]} rows")
+        object.__setattr__(self, "shape", (self.stop - self.start, *self.source.shape[1:]))
+
+    def read(self, start: int, stop: int) -> Float32:
+        """Read through to the source."""
+        return self.source.read(self.start + start, self.start + stop)
+
+
+@dataclass(frozen=True, eq=False)
+class Stack(Rows):
+    """Tensors stacked by rows."""
+
+    sources: Sequence[Rows]
+    shape: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", (sum(s.shape[0] for s in self.sources), *self.sources[0].shape[1:]))
+
+    def read(self, start: int, stop: int) -> Float32:
+        """Read the parts that the span touches."""
+        parts, first = [], 0
+        for source in self.sources:
+            low, high = max(start - first, 0), min(stop - first, source.shape[0])
+            if low < high:
+                parts.append(source.read(low, high))
+            first += source.shape[0]
+        return np.concatenate(parts) if parts else np.zeros((0, *self.shape[1:]), np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Take(Rows):
+    """Rows of another tensor in another order, as `numpy.take`: puts permuted heads right.
+
+    A block reads the span of source rows between its smallest and largest index, so an order that stays within heads
+    costs no more than reading straight.
+    """
+
+    source: Rows
+    order: npt.NDArray[np.int64]
+    shape: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", (len(self.order), *self.source.shape[1:]))
+
+    def read(self, start: int, stop: int) -> Float32:
+        """Read one span of the source and pick from it."""
+        wanted = self.order[start:stop]
+        if not len(wanted):
+            return np.zeros((0, *self.shape[1:]), np.float32)
+        low = int(wanted.min())
+        return self.source.read(low, int(wanted.max()) + 1)[wanted - low]
+
+
+@dataclass(frozen=True, eq=False)
+class Transpose(Rows):
+    """Columns of another tensor as rows (GPT-2 stores its linear layers [in, out]). Each block reads the whole source."""
+
+    source: Rows
+    shape: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", (self.source.shape[1], self.source.shape[0]))
+
+    def read(self, start: int, stop: int) -> Float32:
+        """Gather the columns start..stop over row blocks of the source."""
+        out = np.empty((stop - start, self.shape[1]), np.float32)
+        for low, high in self.source.blocks():
+            out[:, low:high] = self.source.read(low, high)[:, start:stop].T
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class Map(Rows):
+    """Another tensor with a function applied to its values, element by element (Gemma's 1 + w, Granite's factors)."""
+
+    source: Rows
+    function: Callable[[Float32], Float32]
+    shape: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", self.source.shape)
+
+    def read(self, start: int, stop: int) -> Float32:
+        """Apply the function to what the source gives."""
+        return self.function(self.source.read(start, stop))
