@@ -1,0 +1,27 @@
+"""What every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of recorded references: EDGEKIT_SHARED, or ../shared beside the checkout."""
+    folder = Path(os.environ.get("EDGEKIT_SHARED") or ROOT.parent / "shared")
+    if not (folder / "golden").is_dir():
+        pytest.fail(f"no recorded references in {folder}: set EDGEKIT_SHARED to the folder that has golden/")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def downloads() -> Path:
+    """Where tests keep what they fetched, so that it is fetched once; `make clean` removes it."""
+    folder = Path(os.environ.get("EDGEKIT_TEST_CACHE") or ROOT / ".cache")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
