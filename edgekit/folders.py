@@ -1,0 +1,39 @@
+"""Where EdgeKit keeps what it can rebuild: one folder per user, where the platform expects such things."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CACHE_VARIABLE = "EDGEKIT_CACHE"
+
+
+def user_cache_folder(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Path:
+    """Return the user's cache folder of EdgeKit; it may not exist yet, and deleting it loses only time.
+
+    The variable EDGEKIT_CACHE overrides the platform's place: `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on
+    Windows, `$XDG_CACHE_HOME` or `~/.cache` elsewhere (XDG base directory specification: a relative value is ignored).
+    """
+    override = environment.get(CACHE_VARIABLE)
+    if override:
+        return Path(override).expanduser()
+    if platform == "win32":
+        local = environment.get("LOCALAPPDATA")
+        return (Path(local) if local else _home() / "AppData" / "Local") / "edgekit" / "Cache"
+    if platform == "darwin":
+        return _home() / "Library" / "Caches" / "edgekit"
+    base = Path(environment.get("XDG_CACHE_HOME") or "")
+    return (base if base.is_absolute() else _home() / ".cache") / "edgekit"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # a service account without a home directory
+        return Path(tempfile.gettempdir())
