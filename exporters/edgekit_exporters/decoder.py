@@ -23,6 +23,38 @@ from edgekit.spec import Attention, DecoderSpec
 from edgekit_exporters.operations import Operations, Projection, V
 
 
+def weight_shapes(spec: DecoderSpec) -> dict[str, tuple[int, ...]]:
+    """Return the name and shape of every weight that a spec asks for; biases are what a checkpoint may have besides."""
+    hidden, mlp = spec.hidden_size, spec.mlp_size
+    shapes: dict[str, tuple[int, ...]] = {"embed.weight": (spec.vocab_size, hidden), "norm.weight": (hidden,)}
+    if not spec.tied:
+        shapes["head.weight"] = (spec.vocab_size, hidden)
+    if spec.learned_positions:
+        shapes["positions.weight"] = (spec.context, hidden)
+    for i, layer in enumerate(spec.layers):
+        parts: dict[str, tuple[int, ...]] = {
+            "attention_norm": (hidden,),
+            "attention.q": (layer.query_size, hidden),
+            "attention.k": (layer.kv_size, hidden),
+            "attention.v": (layer.kv_size, hidden),
+            "attention.o": (hidden, layer.query_size),
+            "mlp.up": (mlp, hidden),
+            "mlp.down": (hidden, mlp),
+        }
+        if spec.gated:
+            parts["mlp.gate"] = (mlp, hidden)
+        if spec.residual != "parallel":
+            parts["mlp_norm"] = (hidden,)
+        if spec.residual == "sandwich":
+            parts |= {"attention_out_norm": (hidden,), "mlp_out_norm": (hidden,)}
+        if spec.projection_norm:
+            parts |= {"attention.q_norm": (layer.query_size,), "attention.k_norm": (layer.kv_size,)}
+        if layer.qk_norm is not None:
+            parts |= {"attention.q_norm": (layer.head_dim,), "attention.k_norm": (layer.head_dim,)}
+        shapes |= {f"layers.{i}.{part}.weight": shape for part, shape in parts.items()}
+    return shapes
+
+
 def decode(ops: Operations[V], spec: DecoderSpec, names: Container[str]) -> None:
     """Run the forward pass; `names` are the weights there are, so that a bias is used where the model has one."""
     _Decoder(ops, spec, names).run()

@@ -1,0 +1,117 @@
+"""From a checkpoint to the neutral description: finds the architecture by `model_type` and holds it to its word.
+
+An architecture is a module `architectures/MODEL_TYPE.py` with one function, `read(config, tensors) -> Model`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edgekit.errors import CheckpointError, UnsupportedError
+from edgekit.spec import DecoderSpec
+from edgekit_exporters import architectures
+from edgekit_exporters.checkpoint import Checkpoint
+from edgekit_exporters.config import Config
+from edgekit_exporters.decoder import weight_shapes
+from edgekit_exporters.weights import Rows, Weights
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model, described once: what every format is written from."""
+
+    spec: DecoderSpec
+    weights: Weights
+
+
+class Tensors:
+    """A checkpoint's tensors as an architecture asks for them; what nobody asked for is found at the end."""
+
+    def __init__(self, tensors: Mapping[str, Rows]) -> None:
+        self._tensors = tensors
+        self._seen: set[str] = set()
+
+    def __call__(self, name: str) -> Rows:
+        """Return a tensor.
+
+        Raises:
+            CheckpointError: there is none of that name.
+        """
+        if name not in self._tensors:
+            raise CheckpointError(f"the checkpoint has no tensor {name}", "is it complete, and of this architecture?")
+        self._seen.add(name)
+        return self._tensors[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tensors
+
+    def prefix(self, probe: str, *prefixes: str) -> str:
+        """Return the first of `prefixes` under which the tensor `probe` is found: checkpoints differ in their root."""
+        for prefix in prefixes:
+            if f"{prefix}{probe}" in self._tensors:
+                return prefix
+        raise CheckpointError(f"the checkpoint has no tensor {prefixes[0]}{probe}", "is it complete?")
+
+    def ignore(self, *endings: str) -> None:
+        """Say that tensors with these endings are buffers that a forward pass computes itself."""
+        self._seen.update(name for name in self._tensors if name.endswith(endings))
+
+    def finish(self) -> None:
+        """Refuse tensors that nobody asked for: a part of the model would be left out.
+
+        Raises:
+            UnsupportedError: with their names.
+        """
+        rest = sorted(set(self._tensors) - self._seen)
+        if rest:
+            more = f" and {len(rest) - 3} more" if len(rest) > 3 else ""
+            raise UnsupportedError(
+                f"the checkpoint has tensors that its architecture does not use: {', '.join(rest[:3])}{more}",
+                "its config or its model_type does not fit its weights",
+            )
+
+
+def supported() -> list[str]:
+    """Return the names of all architectures."""
+    return sorted(m.name for m in pkgutil.iter_modules(architectures.__path__) if not m.name.startswith("_"))
+
+
+def read_model(checkpoint: Checkpoint) -> Model:
+    """Return the spec and the weights of a checkpoint, checked against each other.
+
+    Raises:
+        UnsupportedError: an architecture, a switch or a tensor that is not handled.
+        CheckpointError: something is missing or of a shape that contradicts the config.
+    """
+    name = checkpoint.config.get("model_type")
+    if name not in supported():
+        raise UnsupportedError(
+            f"the architecture {name!r} is not supported", f"supported: {', '.join(supported())}"
+        )
+    config, tensors = Config(checkpoint.config), Tensors(checkpoint.tensors)
+    model: Model = importlib.import_module(f"{architectures.__name__}.{name}").read(config, tensors)
+    config.finish()
+    tensors.ignore("rotary_emb.inv_freq")
+    tensors.finish()
+    _check_shapes(model)
+    return model
+
+
+def _check_shapes(model: Model) -> None:
+    expected = weight_shapes(model.spec)
+    for name, rows in model.weights.items():
+        if name.endswith(".bias"):
+            expected[name] = expected[f"{name.removesuffix('.bias')}.weight"][:1]
+        if name not in expected:
+            raise AssertionError(f"{name} is no name of decoder.py")
+    for name, shape in expected.items():
+        if name not in model.weights:
+            raise CheckpointError(f"the checkpoint has no weights for {name}")
+        if model.weights[name].shape != shape:
+            raise CheckpointError(
+                f"the weights of {name} have the shape {list(model.weights[name].shape)}; the config says {list(shape)}",
+                "config.json does not belong to these weights",
+            )

@@ -1,0 +1,106 @@
+"""A checkpoint's config, read so that nothing in it is silently ignored: a switch nobody asked about is an error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
+
+from edgekit.errors import CheckpointError, UnsupportedError
+from edgekit.spec import Activation, Norm
+
+T = TypeVar("T", int, float, bool, str)
+
+_ACTIVATIONS: dict[str, Activation] = {
+    "silu": "silu",
+    "swish": "silu",
+    "gelu": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "relu": "relu",
+}
+
+# What training, generation or bookkeeping needs and a forward pass does not.
+_HARMLESS = frozenset(
+    """
+    _name_or_path architectures auto_map bos_token_id cache_implementation dtype eos_token_id finetuning_task id2label
+    initializer_range is_decoder is_llama_config label2id license model_type name_or_path pad_token_id pretraining_tp
+    problem_type rope_interleaved task_specific_params tokenizer_class torch_dtype transformers.js_config
+    transformers_version unsloth_fixed unsloth_version use_cache vocab_size_per_layer_input
+    """.split()
+)
+_HARMLESS_ENDINGS = ("_dropout", "_pdrop", "_token_id", "_loss_coef", "dropout_p")
+
+
+class Config:
+    """One config.json. `get` and friends note what was asked for; `finish` refuses switches that were not."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values = dict(values)
+        self._seen: set[str] = set()
+
+    def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 - a config holds any JSON value
+        """Return a value as it stands, or the default where it is absent or null."""
+        self._seen.add(key)
+        value = self.values.get(key)
+        return default if value is None else value
+
+    def size(self, key: str, default: int | None = None) -> int:
+        """Return a positive whole number."""
+        value = self.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 1 << 31:
+            raise CheckpointError(f"config.json: {key} is {value!r}, not a positive whole number")
+        return value
+
+    def number(self, key: str, default: float | None = None) -> float:
+        """Return a finite number."""
+        value = self.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise CheckpointError(f"config.json: {key} is {value!r}, not a finite number")
+        return float(value)
+
+    def flag(self, key: str, default: bool = False) -> bool:
+        """Return a truth value."""
+        value = self.get(key, default)
+        if not isinstance(value, bool):
+            raise CheckpointError(f"config.json: {key} is {value!r}, neither true nor false")
+        return value
+
+    def require(self, key: str, value: T) -> None:
+        """Refuse a checkpoint whose switch stands elsewhere than at the one position that is written."""
+        found = self.get(key, value)
+        if found != value:
+            raise UnsupportedError(
+                f"config.json: {key} is {found!r}; only {value!r} is supported for {self.values.get('model_type')}",
+                "open an issue with the model's name",
+            )
+
+    def norm(self, key: str = "rms_norm_eps", kind: str = "rms") -> Norm:
+        """Return the model's norm by the key of its epsilon."""
+        return Norm(kind=cast(Any, kind), eps=self.number(key))
+
+    def activation(self, key: str = "hidden_act", default: str = "silu") -> Activation:
+        """Return the activation of the MLP."""
+        name = self.get(key, default)
+        if name not in _ACTIVATIONS:
+            raise UnsupportedError(f"config.json: {key} is {name!r}", f"supported: {', '.join(_ACTIVATIONS)}")
+        return _ACTIVATIONS[name]
+
+    def ignore(self, *keys: str) -> None:
+        """Say that these keys change nothing in the forward pass of this architecture."""
+        self._seen.update(keys)
+
+    def finish(self) -> None:
+        """Refuse switches that are on and that nobody asked about.
+
+        Raises:
+            UnsupportedError: with the first such key and its value.
+        """
+        for key, value in self.values.items():
+            known = key in self._seen or key in _HARMLESS or key.endswith(_HARMLESS_ENDINGS) or key.startswith("_")
+            if not known and value not in (None, False, 0, [], {}, ""):
+                raise UnsupportedError(
+                    f"config.json: {key} = {value!r} is not handled for {self.values.get('model_type')}",
+                    "if it changes nothing in the forward pass, tell us to ignore it: open an issue with the model's name",
+                )

@@ -1,0 +1,148 @@
+"""Rotary position embeddings from a config, in the hub's older keys and in transformers 5's.
+
+Older: `rope_theta` and `rope_scaling`; newer: `rope_parameters`, which holds both. The formulas are those of
+transformers' modeling_rope_utils.py (default, linear, llama3, longrope, yarn).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.errors import CheckpointError, UnsupportedError
+from edgekit.spec import Rope
+from edgekit_exporters.config import Config
+
+Float64 = npt.NDArray[np.float64]
+
+
+def read_rope(config: Config, head_dim: int, context: int, *, layer_type: str | None = None) -> Rope:
+    """Return the rope of a config; `layer_type` picks one where `rope_parameters` has several (Gemma 3).
+
+    Raises:
+        UnsupportedError: a kind of scaling that is not handled.
+        CheckpointError: parameters that are missing or do not fit the head.
+    """
+    theta = config.get("rope_theta", 10000.0)
+    parameters = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    if not isinstance(parameters, Mapping):
+        raise CheckpointError(f"config.json: the rope parameters are {parameters!r}, not an object")
+    if layer_type is not None and layer_type in parameters:
+        parameters = parameters[layer_type]
+    rotary_dim = rotary_size(config, parameters, head_dim)
+    values = {"rope_theta": theta, **parameters}
+    original = config.get("original_max_position_embeddings")
+    if original is not None:
+        values.setdefault("original_max_position_embeddings", original)
+    return make_rope(values, head_dim, rotary_dim, context)
+
+
+def rotary_size(config: Config, parameters: Mapping[str, Any], head_dim: int) -> int:
+    """Return how many elements of a head are rotated: head_dim, or its `partial_rotary_factor`."""
+    factor = parameters.get("partial_rotary_factor", config.get("partial_rotary_factor", 1.0))
+    size = int(head_dim * factor)
+    if not 0 < size <= head_dim or size % 2 or head_dim % 2:
+        raise CheckpointError(f"config.json: {factor!r} of a head of {head_dim} elements cannot be rotated in pairs")
+    return size
+
+
+def make_rope(values: Mapping[str, Any], head_dim: int, rotary_dim: int, context: int) -> Rope:
+    """Return the rope for parameters in transformers 5's form."""
+    theta = _number(values, "rope_theta")
+    base = theta ** -(np.arange(0, rotary_dim, 2, dtype=np.float64) / rotary_dim)
+    kind = values.get("rope_type", values.get("type", "default"))
+    if kind == "default":
+        return Rope(frequencies=_full(base, head_dim))
+    if kind == "linear":
+        return Rope(frequencies=_full(base / _number(values, "factor"), head_dim))
+    if kind == "llama3":
+        return Rope(frequencies=_full(_llama3(base, values), head_dim))
+    if kind in ("longrope", "su"):
+        return _longrope(base, values, head_dim, context)
+    if kind == "yarn":
+        return _yarn(base, values, head_dim, rotary_dim, theta, context)
+    raise UnsupportedError(
+        f"config.json: rope type {kind!r} is not supported", "supported: default, linear, llama3, longrope, yarn"
+    )
+
+
+def rotary_order(heads: int, head_dim: int, rotary_dim: int, *, interleaved: bool = False) -> npt.NDArray[np.int64]:
+    """Return the order of a projection's rows that brings its rotated pairs to (i, i + head_dim / 2).
+
+    A checkpoint's pairs are (i, i + rotary_dim / 2) within the first `rotary_dim` elements of a head, or (2i, 2i + 1)
+    where `interleaved`; the elements behind them are not rotated.
+    """
+    rotated = np.arange(rotary_dim).reshape((-1, 2) if interleaved else (2, -1))
+    first, second = (rotated[:, 0], rotated[:, 1]) if interleaved else rotated
+    rest = np.arange(rotary_dim, head_dim).reshape(2, -1)
+    head = np.concatenate([first, rest[0], second, rest[1]])
+    return (np.arange(heads)[:, None] * head_dim + head[None, :]).reshape(-1).astype(np.int64)
+
+
+def _llama3(base: Float64, values: Mapping[str, Any]) -> Float64:
+    """Llama 3.1: long wavelengths divided by `factor`, short ones kept, a smooth band between."""
+    factor, low, high = (_number(values, key) for key in ("factor", "low_freq_factor", "high_freq_factor"))
+    original = _number(values, "original_max_position_embeddings")
+    wavelength = 2 * math.pi / base
+    smooth = np.clip((original / wavelength - low) / (high - low), 0.0, 1.0)
+    blended: Float64 = (1 - smooth) * base / factor + smooth * base
+    return blended
+
+
+def _longrope(base: Float64, values: Mapping[str, Any], head_dim: int, context: int) -> Rope:
+    original = int(_number(values, "original_max_position_embeddings"))
+    stretch = context / original
+    factor = values.get("attention_factor")
+    if factor is None:
+        factor = 1.0 if stretch <= 1 else math.sqrt(1 + math.log(stretch) / math.log(original))
+    sets = []
+    for key in ("short_factor", "long_factor"):
+        factors = np.asarray(values.get(key), dtype=np.float64)
+        if factors.shape != base.shape or not (factors > 0).all():
+            raise CheckpointError(f"config.json: {key} should hold {base.size} positive factors, not {values.get(key)!r}")
+        sets.append(_full(base / factors, head_dim))
+    return Rope(frequencies=sets[0], long_frequencies=sets[1], border=original, scale=float(factor))
+
+
+def _yarn(
+    base: Float64, values: Mapping[str, Any], head_dim: int, rotary_dim: int, theta: float, context: int
+) -> Rope:
+    """YaRN (Peng et al., 2023, arXiv 2309.00071), as transformers computes it."""
+    original = float(values.get("original_max_position_embeddings") or context)
+    factor = _number(values, "factor") if "factor" in values else context / original
+
+    def scaling(mscale: float) -> float:
+        return 0.1 * mscale * math.log(factor) + 1.0 if factor > 1 else 1.0
+
+    attention = values.get("attention_factor")
+    if attention is None:
+        mscale, all_dim = values.get("mscale"), values.get("mscale_all_dim")
+        attention = scaling(mscale) / scaling(all_dim) if mscale and all_dim else scaling(1.0)
+
+    def dimension(rotations: float) -> float:
+        return rotary_dim * math.log(original / (rotations * 2 * math.pi)) / (2 * math.log(theta))
+
+    low, high = dimension(float(values.get("beta_fast") or 32)), dimension(float(values.get("beta_slow") or 1))
+    if values.get("truncate", True):
+        low, high = math.floor(low), math.ceil(high)
+    low, high = max(low, 0), min(high, rotary_dim - 1)
+    ramp = np.clip((np.arange(base.size) - low) / max(high - low, 0.001), 0, 1)
+    return Rope(frequencies=_full(base / factor * ramp + base * (1 - ramp), head_dim), scale=float(attention))
+
+
+def _full(frequencies: Float64, head_dim: int) -> tuple[float, ...]:
+    """Return float32 frequencies of all pairs of a head, 0 for those that are not rotated."""
+    padded = np.zeros(head_dim // 2, np.float32)
+    padded[: frequencies.size] = frequencies
+    return tuple(padded.tolist())
+
+
+def _number(values: Mapping[str, Any], key: str) -> float:
+    value = values.get(key)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (math.isfinite(value) and value > 0):
+        raise CheckpointError(f"config.json: the rope's {key} is {value!r}, not a positive number")
+    return float(value)
