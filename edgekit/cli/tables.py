@@ -1,0 +1,69 @@
+"""Tables on standard output, and the one JSON object in their place."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+PIPE_WIDTH = 120
+"""Columns where standard output is no terminal."""
+
+
+def console() -> Console:
+    """Return the console of standard output as it is now."""
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False, markup=False)
+
+
+def print_facts(title: str, facts: Iterable[tuple[str, str]]) -> None:
+    """Print names and values below a title; a fact without a value is left out."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 3, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts:
+        if value:
+            table.add_row(Text(f"  {name}"), Text(value))
+    out = console()
+    out.print(Text(title, style="bold"))
+    out.print(table)
+
+
+def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+    """Print a table; the columns of the indices `right` are aligned to the right.
+
+    A value of "pass", "fail", "yes" or "no" is coloured.
+    """
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
+    for index, name in enumerate(header):
+        table.add_column(name, justify="right" if index in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(value, style=_STYLES.get(value, "")) for value in row))
+    out = console()
+    if title:
+        out.print(Text(title, style="bold"))
+    out.print(table)
+
+
+_STYLES = {"pass": "green", "fail": "bold red", "yes": "green", "no": "yellow"}
+
+
+def print_json(data: dict[str, Any]) -> None:
+    """Print the one JSON object of a command; figures that JSON cannot say (NaN, infinity) become null."""
+    print(json.dumps(_finite(data), ensure_ascii=False, allow_nan=False, indent=2))
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 - JSON values
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value

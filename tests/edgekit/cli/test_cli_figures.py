@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+
+from edgekit.cli import figures
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0 B"), (999, "999 B"), (999.6, "1.00 kB"), (94_123_456, "94.1 MB"), (2.7e9, "2.70 GB"), (7e15, "7000 TB")],
+)
+def test_sizes(value: float, text: str) -> None:
+    assert figures.size(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(12, "12"), (134_515_008, "135 M"), (3.82e9, "3.82 B")])
+def test_parameters(value: float, text: str) -> None:
+    assert figures.parameters(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0312, "31 ms"), (2.34, "2.3 s"), (99.94, "99.9 s"), (245, "4:05"), (3725, "1:02:05")]
+)
+def test_seconds(value: float, text: str) -> None:
+    assert figures.seconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "0.00 tok/s"), (8.314, "8.31 tok/s"), (14.02, "14.0 tok/s"), (114.2, "114 tok/s")]
+)
+def test_rates(value: float, text: str) -> None:
+    assert figures.rate(value) == text
