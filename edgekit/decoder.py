@@ -37,8 +37,15 @@ class Decoder(Protocol):
     vocab_size: int
     context: int
 
-    def step(self, tokens: Tokens, start: int, last: int) -> Float32:
+    def step(self, tokens: Tokens, start: int, last: int, reach: int = 0) -> Float32:
         """Compute n tokens at positions start..start+n; what lay at start and behind is forgotten.
+
+        Args:
+            tokens: int64 [n], checked by the session.
+            start: Position of the first; everything before it is in the cache.
+            last: How many of the last tokens' logits are wanted, 1..n.
+            reach: The total length that the input will have once all its chunks are computed. The larger of this
+                and start + n selects LongRoPE's table; without LongRoPE it means nothing.
 
         Returns:
             Logits of the last `last` of them, float32 [last, vocab_size]; the array is the caller's.

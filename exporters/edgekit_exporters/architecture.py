@@ -88,9 +88,7 @@ def read_model(checkpoint: Checkpoint) -> Model:
     """
     name = checkpoint.config.get("model_type")
     if name not in supported():
-        raise UnsupportedError(
-            f"the architecture {name!r} is not supported", f"supported: {', '.join(supported())}"
-        )
+        raise UnsupportedError(f"the architecture {name!r} is not supported", f"supported: {', '.join(supported())}")
     config, tensors = Config(checkpoint.config), Tensors(checkpoint.tensors)
     model: Model = importlib.import_module(f"{architectures.__name__}.{name}").read(config, tensors)
     config.finish()

@@ -103,14 +103,14 @@ def _longrope(base: Float64, values: Mapping[str, Any], head_dim: int, context: 
     for key in ("short_factor", "long_factor"):
         factors = np.asarray(values.get(key), dtype=np.float64)
         if factors.shape != base.shape or not (factors > 0).all():
-            raise CheckpointError(f"config.json: {key} should hold {base.size} positive factors, not {values.get(key)!r}")
+            raise CheckpointError(
+                f"config.json: {key} should hold {base.size} positive factors, not {values.get(key)!r}"
+            )
         sets.append(_full(base / factors, head_dim))
     return Rope(frequencies=sets[0], long_frequencies=sets[1], border=original, scale=float(factor))
 
 
-def _yarn(
-    base: Float64, values: Mapping[str, Any], head_dim: int, rotary_dim: int, theta: float, context: int
-) -> Rope:
+def _yarn(base: Float64, values: Mapping[str, Any], head_dim: int, rotary_dim: int, theta: float, context: int) -> Rope:
     """YaRN (Peng et al., 2023, arXiv 2309.00071), as transformers computes it."""
     original = float(values.get("original_max_position_embeddings") or context)
     factor = _number(values, "factor") if "factor" in values else context / original

@@ -17,7 +17,11 @@ from edgekit_exporters.llama_like import (
 from edgekit_exporters.rope import rotary_size
 
 FUSED = {
-    **{part: name for part, name in LAYER_NAMES.items() if part in ("attention_norm", "attention.o", "mlp_norm", "mlp.down")},
+    **{
+        part: name
+        for part, name in LAYER_NAMES.items()
+        if part in ("attention_norm", "attention.o", "mlp_norm", "mlp.down")
+    },
     "attention.qkv": "self_attn.qkv_proj",
     "mlp.gate_up": "mlp.gate_up_proj",
 }

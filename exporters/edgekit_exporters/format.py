@@ -1,0 +1,83 @@
+"""What a format is to the exporter: it begins a file set by recording the graph, is filled, and ends it.
+
+A format is a module `formats/NAME.py` with one object, `FORMAT`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from edgekit.errors import UsageError
+from edgekit_exporters import formats
+from edgekit_exporters.architecture import Model
+from edgekit_exporters.quantization import Quantization
+from edgekit_exporters.stream import Slot
+from edgekit_exporters.weights import Weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteOptions:
+    """How a model is written."""
+
+    quantization: Quantization
+    context: int
+    """Tokens that the written format can hold: its `context_max`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What a format has written, for the manifest. Files are relative to the bundle."""
+
+    files: tuple[str, ...]
+    context_max: int
+    encodings: dict[str, str]
+    """Each weight's encoding in words."""
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Writing(Protocol):
+    """A format being written."""
+
+    slots: list[Slot]
+
+    def finish(self) -> Written:
+        """Write what is left once all slots are filled, and close the files."""
+
+    def abort(self) -> None:
+        """Close the files after an error; the folder is removed by whoever made it."""
+
+
+class Format(Protocol):
+    """One format."""
+
+    name: str
+
+    def begin(self, model: Model, bundle: Path, options: WriteOptions) -> Writing:
+        """Record the graph and reserve its files in a folder below `bundle`.
+
+        Raises:
+            UnsupportedError: the model has something that this format cannot hold.
+        """
+
+    def read_weights(self, bundle: Path) -> Weights:
+        """Return the weights of a written bundle, dequantized, under the neutral names."""
+
+
+def format_names() -> list[str]:
+    """Return the names of all formats."""
+    return sorted(m.name for m in pkgutil.iter_modules(formats.__path__) if not m.ispkg and not m.name.startswith("_"))
+
+
+def find_format(name: str) -> Format:
+    """Return a format by name.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name not in format_names():
+        raise UsageError(f"unknown format {name!r}", f"choose from: {', '.join(format_names())}")
+    return cast(Format, importlib.import_module(f"{formats.__name__}.{name}").FORMAT)

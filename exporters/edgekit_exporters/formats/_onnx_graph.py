@@ -1,0 +1,105 @@
+"""A recorder of ONNX nodes: names values, keeps constants inline and weights in one external file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper
+
+from edgekit_exporters.packed import PackedFile
+
+OPSET = 21
+IR_VERSION = 10
+DATA_FILE = "model.onnx.data"
+INDEX_KEY = "edgekit.weights"
+
+
+class Graph:
+    """An ONNX graph while it is being recorded."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data = PackedFile(folder / DATA_FILE)
+        self._nodes: list[onnx.NodeProto] = []
+        self._inputs: list[onnx.ValueInfoProto] = []
+        self._outputs: list[onnx.ValueInfoProto] = []
+        self._initializers: dict[str, onnx.TensorProto] = {}
+        self._count = 0
+
+    def node(
+        self,
+        kind: str,
+        inputs: Sequence[str],
+        outputs: int | Sequence[str] = 1,
+        *,
+        microsoft: bool = False,
+        **attributes: Any,
+    ) -> list[str]:
+        """Record a node; `outputs` are names ("" leaves one out), or how many there are."""
+        self._count += 1
+        if isinstance(outputs, int):
+            outputs = [f"{kind}_{self._count}_{k}" if outputs > 1 else f"{kind}_{self._count}" for k in range(outputs)]
+        domain = "com.microsoft" if microsoft else ""
+        name = f"{kind}_{self._count}"
+        self._nodes.append(helper.make_node(kind, list(inputs), list(outputs), name=name, domain=domain, **attributes))
+        return list(outputs)
+
+    def one(self, kind: str, *inputs: str, microsoft: bool = False, **attributes: Any) -> str:
+        """Record a node with one output and return its name."""
+        return self.node(kind, inputs, microsoft=microsoft, **attributes)[0]
+
+    def input(self, name: str, dtype: int, shape: Sequence[int | str]) -> str:
+        """Declare an input."""
+        self._inputs.append(helper.make_tensor_value_info(name, dtype, shape))
+        return name
+
+    def output(self, name: str, dtype: int, shape: Sequence[int | str]) -> str:
+        """Declare an output."""
+        self._outputs.append(helper.make_tensor_value_info(name, dtype, shape))
+        return name
+
+    def constant(self, values: npt.ArrayLike, dtype: type = np.int64, name: str | None = None) -> str:
+        """Return the name of a small constant; equal ones are kept once."""
+        array = np.asarray(values, dtype=dtype)
+        name = name or f"const_{array.dtype}_{'x'.join(map(str, array.shape))}_{array.tobytes().hex()}"
+        if name not in self._initializers:
+            self._initializers[name] = onnx.numpy_helper.from_array(array, name)
+        return name
+
+    def external(self, name: str, dtype: int, shape: Sequence[int], position: int, size: int) -> str:
+        """Declare a weight that lies in the data file; several names may share a position."""
+        tensor = TensorProto(name=name, data_type=dtype, dims=list(shape), data_location=TensorProto.EXTERNAL)
+        for key, value in (("location", DATA_FILE), ("offset", position), ("length", size)):
+            tensor.external_data.add(key=key, value=str(value))
+        self._initializers[name] = tensor
+        return name
+
+    def table(self, name: str, values: npt.NDArray[np.float32]) -> str:
+        """Return the name of a large constant, written to the data file at once."""
+        if name not in self._initializers:
+            position = self.data.reserve(values.nbytes)
+            self.data.write(position, values)
+            self.external(name, TensorProto.FLOAT, values.shape, position, values.nbytes)
+        return name
+
+    def save(self, index: str) -> None:
+        """Write model.onnx beside its data; `index` says where the weights lie, for `read_index`."""
+        graph = helper.make_graph(
+            self._nodes, "edgekit", self._inputs, self._outputs, initializer=list(self._initializers.values())
+        )
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="edgekit")
+        helper.set_model_props(model, {INDEX_KEY: index})
+        (self.folder / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
+        self.data.close()
+
+
+def read_index_text(folder: Path) -> str:
+    """Return the weights' index of a written model."""
+    model = onnx.load_model(str(folder / "model.onnx"), load_external_data=False)
+    return next(entry.value for entry in model.metadata_props if entry.key == INDEX_KEY)

@@ -1,0 +1,181 @@
+"""A file of packed weights: room is reserved while a graph is recorded, filled by position, and read back by rows."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.errors import BundleError
+from edgekit_exporters.quantization import Encoded, Encoding, decode
+from edgekit_exporters.stream import Slot
+from edgekit_exporters.weights import Float32, Rows
+
+ALIGNMENT = 4096
+"""Engines map large tensors straight from the file, which works by pages."""
+
+
+class PackedFile:
+    """A file written at given positions, by several threads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        self._lock = threading.Lock()
+        self._file = path.open("w+b")
+
+    def reserve(self, size: int) -> int:
+        """Return the position of `size` new bytes."""
+        position = -(-self.size // ALIGNMENT) * ALIGNMENT if size >= ALIGNMENT else -(-self.size // 64) * 64
+        self.size = position + size
+        return position
+
+    def write(self, position: int, data: npt.NDArray[Any]) -> None:
+        """Write an array's bytes at a position."""
+        with self._lock:
+            self._file.seek(position)
+            self._file.write(memoryview(np.ascontiguousarray(data)).cast("B"))
+
+    def close(self) -> None:
+        """Give the file its full size and close it."""
+        if not self._file.closed:
+            self._file.truncate(self.size)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where a weight of shape [rows, columns] (or a vector) lies in a packed file, and in which encoding.
+
+    `values` is the position of its packed rows (4-bit ones two to a byte, the even element in the low half), `scales`
+    of float32 [rows, blocks], `zero_points` of uint8 rows packed as the values are. All rows lie one after another.
+    """
+
+    shape: tuple[int, ...]
+    encoding: Encoding
+    values: int
+    scales: int = 0
+    zero_points: int = 0
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a packed row."""
+        columns = self.shape[1] if len(self.shape) > 1 else 1
+        return self.encoding.padded(columns) * self.encoding.bits // 8
+
+    @property
+    def zero_point_bytes(self) -> int:
+        """Bytes of a row's packed zero points."""
+        return -(-self.blocks * self.encoding.bits // 8)
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of a row."""
+        return self.encoding.blocks(self.shape[1]) if len(self.shape) > 1 else 1
+
+    def slot(self, file: PackedFile, weight: str) -> Slot:
+        """Return the slot that packs and writes encoded rows into `file`."""
+
+        def write(first: int, encoded: Encoded) -> None:
+            file.write(self.values + first * self.row_bytes, pack_values(encoded, self.encoding))
+            if encoded.scales is not None:
+                file.write(self.scales + first * self.blocks * 4, encoded.scales)
+            if encoded.zero_points is not None:
+                packed = pack(encoded.zero_points, self.encoding.bits)
+                file.write(self.zero_points + first * self.zero_point_bytes, packed)
+
+        return Slot(weight, self.encoding, write)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values."""
+        encoding = {"bits": self.encoding.bits, "block": self.encoding.block, "zero_point": self.encoding.zero_point}
+        positions = {"values": self.values, "scales": self.scales, "zero_points": self.zero_points}
+        return {"shape": list(self.shape), **encoding, **positions}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Placed:
+        """Rebuild from `to_json`."""
+        encoding = Encoding(data["bits"], data["block"], data["zero_point"])
+        return cls(tuple(data["shape"]), encoding, data["values"], data["scales"], data["zero_points"])
+
+
+def pack(values: npt.NDArray[np.uint8], bits: int) -> npt.NDArray[np.uint8]:
+    """Return uint8 [rows, n] packed: at 4 bits two to a byte, the even element in the low half, rows filled up."""
+    if bits == 8:
+        return values
+    if values.shape[1] % 2:
+        values = np.pad(values, ((0, 0), (0, 1)))
+    return values[:, 0::2] | values[:, 1::2] << 4
+
+
+def unpack(packed: npt.NDArray[np.uint8], bits: int, count: int) -> npt.NDArray[np.uint8]:
+    """Return what `pack` was given: uint8 [rows, count]."""
+    if bits == 8:
+        return packed
+    out = np.empty((len(packed), 2 * packed.shape[1]), np.uint8)
+    out[:, 0::2], out[:, 1::2] = packed & 15, packed >> 4
+    return out[:, :count]
+
+
+def pack_values(encoded: Encoded, encoding: Encoding) -> npt.NDArray[Any]:
+    """Return the bytes of values: signed ones are stored around 2^(bits-1), as ONNX Runtime has them by default."""
+    if not encoding.quantized:
+        return encoded.values
+    if encoding.zero_point:
+        return pack(encoded.values.astype(np.uint8, copy=False), encoding.bits)
+    return pack((encoded.values.astype(np.int16) + (1 << encoding.bits - 1)).astype(np.uint8), encoding.bits)
+
+
+@dataclass(frozen=True, eq=False)
+class PackedRows(Rows):
+    """A weight read back from a packed file, dequantized."""
+
+    path: Path
+    placed: Placed
+    shape: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", self.placed.shape)
+
+    def read(self, start: int, stop: int) -> Float32:
+        """Read and dequantize rows."""
+        placed, count = self.placed, stop - start
+        encoding = placed.encoding
+        raw = self._bytes(placed.values, start, count, placed.row_bytes)
+        if not encoding.quantized:
+            floats = raw.reshape(-1).view(np.float32 if encoding.bits == 32 else np.float16).astype(np.float32)
+            return floats.reshape(count, *self.shape[1:])
+        scales = self._bytes(placed.scales, start, count, 4 * placed.blocks).reshape(-1).view(np.float32)
+        values = unpack(raw, encoding.bits, encoding.padded(self.shape[1]))
+        if encoding.zero_point:
+            packed = self._bytes(placed.zero_points, start, count, placed.zero_point_bytes)
+            zero_points = unpack(packed, encoding.bits, placed.blocks)
+        else:
+            zero_points = np.full((count, placed.blocks), 1 << encoding.bits - 1, np.uint8)
+        return decode(Encoded(values, scales.reshape(count, -1), zero_points), encoding, self.shape[1])
+
+    def _bytes(self, position: int, start: int, count: int, width: int) -> npt.NDArray[np.uint8]:
+        with self.path.open("rb") as file:
+            file.seek(position + start * width)
+            data = file.read(count * width)
+        if len(data) != count * width:
+            raise BundleError(f"{self.path} ends within its weights", "the bundle is damaged: export it again")
+        return np.frombuffer(data, np.uint8).reshape(count, width)
+
+
+def write_index(placed: dict[str, Placed]) -> str:
+    """Return the index of a packed file as text, for `read_index`."""
+    return json.dumps({name: place.to_json() for name, place in placed.items()})
+
+
+def read_index(text: str, path: Path) -> dict[str, Rows]:
+    """Return the weights of a packed file by an index."""
+    return {name: PackedRows(path, Placed.from_json(place)) for name, place in json.loads(text).items()}

@@ -1,0 +1,142 @@
+"""ONNX Runtime on the CPU.
+
+The cache is one preallocated array per layer and part, bound as input and as output of GroupQueryAttention, which
+then writes new keys and values in place: nothing of it travels through Python.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.bundle import Bundle
+from edgekit.decoder import Availability, Decoder, Float32, LoadOptions, Tokens
+from edgekit.errors import BundleError, EdgekitError, UsageError, install_hint
+from edgekit.machine import physical_cores
+
+OLDEST = (1, 24)
+"""Before, a sliding window was one position too long."""
+
+
+class OnnxRuntime:
+    """The runtime, for the registry."""
+
+    name = "onnx"
+    format = "onnx"
+
+    def available(self) -> Availability:
+        """Say whether onnxruntime is installed and new enough."""
+        hint = install_hint("onnx")
+        try:
+            version = importlib.metadata.version("onnxruntime")
+        except importlib.metadata.PackageNotFoundError:
+            return Availability(ok=False, reason="onnxruntime is not installed", hint=hint)
+        if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+            oldest = ".".join(map(str, OLDEST))
+            return Availability(
+                ok=False, version=version, reason=f"onnxruntime {version} is older than {oldest}", hint=hint
+            )
+        return Availability(ok=True, version=version)
+
+    def open_decoder(self, bundle: Bundle, options: LoadOptions) -> Decoder:
+        """Load the model."""
+        return OnnxDecoder(bundle, options)
+
+
+RUNTIME = OnnxRuntime()
+
+
+class OnnxDecoder:
+    """A model in an ONNX Runtime session, with its cache."""
+
+    def __init__(self, bundle: Bundle, options: LoadOptions) -> None:
+        if options.kv not in ("auto", "f32"):
+            raise UsageError(f"the onnx runtime has no {options.kv} cache", 'use kv="auto" or kv="f32"')
+        ort = _engine()
+        self._ort = ort
+        self.vocab_size = bundle.manifest.spec.vocab_size
+        self.context = options.context
+        settings = ort.SessionOptions()
+        settings.intra_op_num_threads = options.threads or physical_cores()
+        settings.log_severity_level = 3
+        path = bundle.file("onnx/model.onnx")
+        bundle.file("onnx/model.onnx.data")
+        try:
+            self._session = ort.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+        except Exception as error:  # noqa: BLE001 - the engine raises a dozen types of its own, all of them this
+            raise BundleError(
+                f"onnxruntime cannot load {path}: {_first_line(error)}", "export it again with this version of EdgeKit"
+            ) from error
+        defaults = self._session.get_overridable_initializers()
+        self._inputs = {node.name for node in (*self._session.get_inputs(), *defaults)}
+        self._cache = self._allocate()
+        self._binding = self._session.io_binding()
+
+    def step(self, tokens: Tokens, start: int, last: int, reach: int = 0) -> Float32:
+        """Compute tokens over the cache."""
+        n, binding = len(tokens), self._binding
+        feeds: dict[str, npt.NDArray[np.int64]] = {
+            "input_ids": np.ascontiguousarray(tokens, np.int64).reshape(1, n),
+            "attention_mask": np.ones((1, start + n), np.int64),
+            "logit_rows": np.arange(n - last, n, dtype=np.int64),
+        }
+        if "reach" in self._inputs:
+            feeds["reach"] = np.array([reach], np.int64)
+        logits = np.empty((1, last, self.vocab_size), np.float32)
+        binding.clear_binding_inputs()
+        binding.clear_binding_outputs()
+        for name, array in feeds.items():
+            # Not bind_cpu_input: it does not know inputs that have a default.
+            binding.bind_ortvalue_input(name, self._ort.OrtValue.ortvalue_from_numpy(array))
+        for name, value in self._cache.items():
+            binding.bind_ortvalue_input(f"past_key_values.{name}", value)
+            binding.bind_ortvalue_output(f"present.{name}", value)
+        binding.bind_output("logits", "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
+        self._session.run_with_iobinding(binding)
+        return logits[0]
+
+    def read_cache(self, upto: int) -> Mapping[str, npt.NDArray[Any]]:
+        """Return [kv_heads, upto, head_dim] of each layer and part."""
+        return {name: value.numpy()[0, :, :upto].copy() for name, value in self._cache.items()}
+
+    def write_cache(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Write into the arrays that the engine computes in."""
+        if set(state) != set(self._cache):
+            raise EdgekitError("the saved cache has other layers than this model", "it belongs to another bundle")
+        for name, value in self._cache.items():
+            array, saved = value.numpy(), state[name]
+            if saved.dtype != array.dtype or saved.shape[::2] != array.shape[1::2] or saved.shape[1] > self.context:
+                raise EdgekitError(
+                    f"the saved cache of {name} has the shape {saved.shape}", "it belongs to another bundle"
+                )
+            array[0, :, : saved.shape[1]] = saved
+
+    def close(self) -> None:
+        """Drop the session and the cache."""
+        del self._binding, self._session, self._cache
+
+    def _allocate(self) -> dict[str, Any]:
+        cache = {}
+        for node in self._session.get_inputs():
+            if node.name.startswith("past_key_values."):
+                _, kv_heads, _, head_dim = node.shape
+                array = np.zeros((1, kv_heads, self.context, head_dim), np.float32)
+                cache[node.name.removeprefix("past_key_values.")] = self._ort.OrtValue.ortvalue_from_numpy(array)
+        return cache
+
+
+def _engine() -> Any:  # noqa: ANN401 - an untyped module
+    """Import onnxruntime with its telemetry off: wheels from 1.29 on report by default, unless this is set before."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    return onnxruntime
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:300]
