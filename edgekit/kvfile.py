@@ -50,7 +50,7 @@ def write_state(path: Path, identity: str, tokens: Sequence[int], arrays: Mappin
         data = np.ascontiguousarray(array)
         entries.append({"name": name, "dtype": str(data.dtype), "shape": list(data.shape), "position": position})
         padding = bytes(-data.nbytes % ALIGNMENT)
-        for part in (memoryview(data.reshape(-1).view(np.uint8)), padding):
+        for part in (data.reshape(-1).view(np.uint8).data, padding):
             digest.update(part)
             parts.append(part)
         position += data.nbytes + len(padding)
@@ -105,7 +105,7 @@ def _read(path: Path, identity: str, header: dict[str, Any], start: int) -> Stat
     if path.stat().st_size != start + size:
         raise StateError(f"{path} has {path.stat().st_size} bytes, not {start + size}", DAMAGED)
     data = np.memmap(path, np.uint8, "r", start, (size,)) if size else np.zeros(0, np.uint8)
-    if hashlib.sha256(data).hexdigest() != header["sha256"]:
+    if hashlib.sha256(data.data).hexdigest() != header["sha256"]:
         raise StateError(f"{path} does not match its hash", DAMAGED)
     arrays = {}
     for entry in header["arrays"]:

@@ -155,7 +155,7 @@ class DecoderSession:
             raise UsageError(f"logits of the last {last} of {len(new)} tokens were asked for")
         if len(self._tokens) + len(new) > self.context:
             raise ContextError(
-                f"{len(self._tokens)} tokens in the session and {len(new)} more do not fit its context of {self.context}",
+                f"{len(self._tokens)} tokens in the session and {len(new)} more do not fit its {self.context}",
                 "rewind, or load the bundle with a larger context",
             )
 

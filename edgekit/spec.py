@@ -133,7 +133,7 @@ class DecoderSpec:
         """Rebuild a spec from `to_json`.
 
         Raises:
-            TypeError, KeyError, ValueError, IndexError: the data is not of that form (the bundle reader names the file).
+            TypeError, KeyError, ValueError, IndexError: not of that form (the bundle reader names the file).
         """
         kinds = [_attention(kind) for kind in data["attention"]]
         rest = {key: value for key, value in data.items() if key not in ("attention", "layers", "norm")}

@@ -100,7 +100,7 @@ def read_model(checkpoint: Checkpoint) -> Model:
 
 def _check_shapes(model: Model) -> None:
     expected = weight_shapes(model.spec)
-    for name, rows in model.weights.items():
+    for name in model.weights:
         if name.endswith(".bias"):
             expected[name] = expected[f"{name.removesuffix('.bias')}.weight"][:1]
         if name not in expected:
@@ -110,6 +110,6 @@ def _check_shapes(model: Model) -> None:
             raise CheckpointError(f"the checkpoint has no weights for {name}")
         if model.weights[name].shape != shape:
             raise CheckpointError(
-                f"the weights of {name} have the shape {list(model.weights[name].shape)}; the config says {list(shape)}",
+                f"{name} has the shape {list(model.weights[name].shape)}; the config makes it {list(shape)}",
                 "config.json does not belong to these weights",
             )

@@ -23,12 +23,32 @@ _ACTIVATIONS: dict[str, Activation] = {
 
 # What training, generation or bookkeeping needs and a forward pass does not.
 _HARMLESS = frozenset(
-    """
-    _name_or_path architectures auto_map bos_token_id cache_implementation dtype eos_token_id finetuning_task id2label
-    initializer_range is_decoder is_llama_config label2id license model_type name_or_path pad_token_id pretraining_tp
-    problem_type rope_interleaved task_specific_params tokenizer_class torch_dtype transformers.js_config
-    transformers_version unsloth_fixed unsloth_version use_cache vocab_size_per_layer_input
-    """.split()
+    {
+        "architectures",
+        "auto_map",
+        "cache_implementation",
+        "dtype",
+        "finetuning_task",
+        "id2label",
+        "initializer_range",
+        "is_decoder",
+        "is_llama_config",
+        "label2id",
+        "license",
+        "model_type",
+        "name_or_path",
+        "pretraining_tp",
+        "problem_type",
+        "rope_interleaved",
+        "task_specific_params",
+        "tokenizer_class",
+        "torch_dtype",
+        "transformers.js_config",
+        "transformers_version",
+        "unsloth_fixed",
+        "unsloth_version",
+        "use_cache",
+    }
 )
 _HARMLESS_ENDINGS = ("_dropout", "_pdrop", "_token_id", "_loss_coef", "dropout_p")
 
@@ -102,5 +122,5 @@ class Config:
             if not known and value not in (None, False, 0, [], {}, ""):
                 raise UnsupportedError(
                     f"config.json: {key} = {value!r} is not handled for {self.values.get('model_type')}",
-                    "if it changes nothing in the forward pass, tell us to ignore it: open an issue with the model's name",
+                    "if it changes nothing in the forward pass, open an issue with the model's name",
                 )

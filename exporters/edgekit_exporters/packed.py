@@ -40,7 +40,7 @@ class PackedFile:
         """Write an array's bytes at a position."""
         with self._lock:
             self._file.seek(position)
-            self._file.write(memoryview(np.ascontiguousarray(data)).cast("B"))
+            self._file.write(np.ascontiguousarray(data).data.cast("B"))
 
     def close(self) -> None:
         """Give the file its full size and close it."""
@@ -113,7 +113,8 @@ def pack(values: npt.NDArray[np.uint8], bits: int) -> npt.NDArray[np.uint8]:
         return values
     if values.shape[1] % 2:
         values = np.pad(values, ((0, 0), (0, 1)))
-    return values[:, 0::2] | values[:, 1::2] << 4
+    packed: npt.NDArray[np.uint8] = values[:, 0::2] | values[:, 1::2] << np.uint8(4)
+    return packed
 
 
 def unpack(packed: npt.NDArray[np.uint8], bits: int, count: int) -> npt.NDArray[np.uint8]:
@@ -160,7 +161,7 @@ class PackedRows(Rows):
             zero_points = unpack(packed, encoding.bits, placed.blocks)
         else:
             zero_points = np.full((count, placed.blocks), 1 << encoding.bits - 1, np.uint8)
-        return decode(Encoded(values, scales.reshape(count, -1), zero_points), encoding, self.shape[1])
+        return decode(Encoded(values, scales.reshape(count, -1), zero_points), self.shape[1])
 
     def _bytes(self, position: int, start: int, count: int, width: int) -> npt.NDArray[np.uint8]:
         with self.path.open("rb") as file:

@@ -119,7 +119,7 @@ def encode(rows: Float32, encoding: Encoding) -> Encoded:
     )
 
 
-def decode(encoded: Encoded, encoding: Encoding, columns: int) -> Float32:
+def decode(encoded: Encoded, columns: int) -> Float32:
     """Return float32 rows [n, columns] of encoded ones."""
     if encoded.scales is None:
         return encoded.values.astype(np.float32)

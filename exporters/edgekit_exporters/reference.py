@@ -25,7 +25,7 @@ from edgekit_exporters.weights import BLOCK_BYTES, Float32, Weights
 Ids = npt.NDArray[np.int64]
 
 KEEP_BYTES = 2 << 30
-"""Models whose float32 weights are smaller are kept in memory after their first use; others are read again each time."""
+"""Models whose float32 weights are smaller are kept after their first use, others read each time."""
 
 
 class Reference:
@@ -193,7 +193,7 @@ def activate(x: Float32, kind: Activation) -> Float32:
 
 
 def rotate(x: Float32, cos: Float32, sin: Float32) -> Float32:
-    """Rotate the pairs (i, i + head_dim / 2) of x [heads, n, head_dim] by the angles of cos and sin [n, head_dim / 2]."""
+    """Rotate the pairs (i, i + head_dim / 2) of x [heads, n, head_dim]; cos and sin are [n, head_dim / 2]."""
     first, second = np.split(x, 2, axis=-1)
     return np.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
 

@@ -125,7 +125,7 @@ class Take(Rows):
 
 @dataclass(frozen=True, eq=False)
 class Transpose(Rows):
-    """Columns of another tensor as rows (GPT-2 stores its linear layers [in, out]). Each block reads the whole source."""
+    """Columns of another tensor as rows (GPT-2 stores its linear layers [in, out]). A block reads it whole."""
 
     source: Rows
     shape: tuple[int, ...] = field(init=False)

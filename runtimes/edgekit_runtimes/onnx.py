@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from edgekit.machine import physical_cores
 
 from edgekit.bundle import Bundle
 from edgekit.decoder import Availability, Decoder, Float32, LoadOptions, Tokens
 from edgekit.errors import BundleError, EdgekitError, UsageError, install_hint
-from edgekit.machine import physical_cores
 
 OLDEST = (1, 24)
 """Before, a sliding window was one position too long."""
@@ -68,7 +68,7 @@ class OnnxDecoder:
         bundle.file("onnx/model.onnx.data")
         try:
             self._session = ort.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
-        except Exception as error:  # noqa: BLE001 - the engine raises a dozen types of its own, all of them this
+        except Exception as error:
             raise BundleError(
                 f"onnxruntime cannot load {path}: {_first_line(error)}", "export it again with this version of EdgeKit"
             ) from error

@@ -37,7 +37,7 @@ class AttentionNodes:
             parts = [
                 self._pad(part, count, attention.head_dim, head) for part, count in zip(parts, counts, strict=True)
             ]
-        cache = ["batch", attention.kv_heads, "past", head]
+        cache: list[int | str] = ["batch", attention.kv_heads, "past", head]
         past = [graph.input(f"past_key_values.{layer}.{part}", TensorProto.FLOAT, cache) for part in ("key", "value")]
         present = [
             graph.output(f"present.{layer}.{part}", TensorProto.FLOAT, ["batch", attention.kv_heads, "present", head])

@@ -38,7 +38,7 @@ class Graph:
         outputs: int | Sequence[str] = 1,
         *,
         microsoft: bool = False,
-        **attributes: Any,
+        **attributes: Any,  # noqa: ANN401 - ints, floats, texts and lists of them
     ) -> list[str]:
         """Record a node; `outputs` are names ("" leaves one out), or how many there are."""
         self._count += 1
@@ -49,7 +49,7 @@ class Graph:
         self._nodes.append(helper.make_node(kind, list(inputs), list(outputs), name=name, domain=domain, **attributes))
         return list(outputs)
 
-    def one(self, kind: str, *inputs: str, microsoft: bool = False, **attributes: Any) -> str:
+    def one(self, kind: str, *inputs: str, microsoft: bool = False, **attributes: Any) -> str:  # noqa: ANN401
         """Record a node with one output and return its name."""
         return self.node(kind, inputs, microsoft=microsoft, **attributes)[0]
 
@@ -65,7 +65,7 @@ class Graph:
 
     def constant(self, values: npt.ArrayLike, dtype: type = np.int64, name: str | None = None) -> str:
         """Return the name of a small constant; equal ones are kept once."""
-        array = np.asarray(values, dtype=dtype)
+        array: npt.NDArray[Any] = np.asarray(values, dtype=dtype)
         name = name or f"const_{array.dtype}_{'x'.join(map(str, array.shape))}_{array.tobytes().hex()}"
         if name not in self._initializers:
             self._initializers[name] = onnx.numpy_helper.from_array(array, name)
@@ -102,4 +102,4 @@ class Graph:
 def read_index_text(folder: Path) -> str:
     """Return the weights' index of a written model."""
     model = onnx.load_model(str(folder / "model.onnx"), load_external_data=False)
-    return next(entry.value for entry in model.metadata_props if entry.key == INDEX_KEY)
+    return next(str(entry.value) for entry in model.metadata_props if entry.key == INDEX_KEY)
