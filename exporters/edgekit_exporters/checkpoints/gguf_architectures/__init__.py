@@ -1,0 +1,1 @@
+"""One declaration per GGUF architecture, found by its name."""

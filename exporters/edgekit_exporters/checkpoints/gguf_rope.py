@@ -1,0 +1,149 @@
+"""Rebuilds the rope's part of config.json from GGUF: keys below `rope.`, and factors that are stored as tensors."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.errors import CheckpointError, UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edgekit_exporters.checkpoints.gguf_architecture import GgufArchitecture
+    from edgekit_exporters.checkpoints.gguf_tensors import GgufRows
+
+Float64 = npt.NDArray[np.float64]
+
+DEFAULT_THETA = 10000.0
+"""What llama.cpp takes where `rope.freq_base` is missing."""
+_KNOWN = {
+    "freq_base", "dimension_count", "scale_linear", "scaling.type", "scaling.factor", "scaling.original_context_length",
+    "scaling.finetuned", "scaling.attn_factor",
+}  # fmt: skip
+
+
+def read_rope(
+    own: Mapping[str, Any],
+    tensors: Mapping[str, GgufRows],
+    config: Mapping[str, Any],
+    architecture: GgufArchitecture,
+    where: str,
+) -> dict[str, Any]:
+    """Return rope_theta, rope_scaling and partial_rotary_factor as config.json has them; `own` are the model's keys.
+
+    Raises:
+        CheckpointError: factors and sizes contradict each other.
+        UnsupportedError: a scaling that has no counterpart in config.json.
+    """
+    given = {key.removeprefix("rope."): value for key, value in own.items() if key.startswith("rope.")}
+    for key, value in given.items():
+        if key not in _KNOWN and f"rope.{key}" not in architecture.keys:
+            raise UnsupportedError(f"{where}: EdgeKit does not know the rope key {key} ({value!r:.60})", _ORIGINAL)
+    theta = float(given.get("freq_base", DEFAULT_THETA))
+    rotated = given.get("dimension_count", config["head_dim"])
+    out: dict[str, Any] = {"rope_theta": theta}
+    if rotated != config["head_dim"]:
+        if not architecture.partial_rotary:
+            raise UnsupportedError(
+                f"{where}: {rotated} of {config['head_dim']} elements of a head are rotated", _ORIGINAL
+            )
+        out["partial_rotary_factor"] = rotated / config["head_dim"]
+    factors = {
+        kind: _factors(tensors, kind, rotated // 2, where) for kind in ("freqs", "factors_long", "factors_short")
+    }
+    if factors["factors_long"] is not None and factors["factors_short"] is not None:
+        out["rope_scaling"] = _longrope(factors["factors_long"], factors["factors_short"], given)
+        out["original_max_position_embeddings"] = given.get("scaling.original_context_length")
+    elif factors["freqs"] is not None and not np.all(factors["freqs"] == 1.0):
+        out["rope_scaling"] = llama3_scaling(factors["freqs"], theta, where)
+    else:
+        out["rope_scaling"] = _plain(given, where)
+    return out
+
+
+def _factors(tensors: Mapping[str, GgufRows], kind: str, count: int, where: str) -> Float64 | None:
+    tensor = tensors.get(f"rope_{kind}.weight")
+    if tensor is None:
+        return None
+    values = tensor.all().astype(np.float64)
+    if values.shape != (count,) or not np.all(values > 0):
+        raise CheckpointError(
+            f"{where}: {tensor.name} has the shape {list(values.shape)} for {count} pairs, or factors <= 0", _AGAIN
+        )
+    return values
+
+
+def _longrope(long: Float64, short: Float64, given: Mapping[str, Any]) -> dict[str, Any]:
+    scaling = {"type": "longrope", "long_factor": _decimals(long), "short_factor": _decimals(short)}
+    if "scaling.attn_factor" in given:
+        scaling["attention_factor"] = given["scaling.attn_factor"]
+    return scaling
+
+
+def _plain(given: Mapping[str, Any], where: str) -> dict[str, Any] | None:
+    """Return the scaling that the keys alone describe: none, or linear (`scale_linear` is its old spelling)."""
+    kind = given.get("scaling.type", "linear" if "scale_linear" in given else "none")
+    factor = float(given.get("scaling.factor", given.get("scale_linear", 1.0)))
+    if kind == "none" or (kind == "linear" and factor in (0.0, 1.0)):
+        return None
+    if kind != "linear":
+        raise UnsupportedError(f"{where}: the rope scaling {kind!r:.40} is not read from GGUF files", _ORIGINAL)
+    return {"rope_type": "linear", "factor": factor}
+
+
+def llama3_scaling(factors: Float64, theta: float, where: str) -> dict[str, Any]:
+    """Return Llama 3.1's scaling parameters from the factors that llama.cpp stores instead of them.
+
+    Frequencies above a border stay, those below another are divided by `factor`, and between them lies a straight line
+    in frequency. Only the ratio of the three parameters matters, so `low_freq_factor` is set to 1 as in every model.
+
+    Raises:
+        UnsupportedError: no such parameters give these factors.
+    """
+    frequencies = theta ** (-np.arange(len(factors)) / len(factors))
+    factor = float(str(np.float32(factors.max())))
+    turns = frequencies / (2 * math.pi)
+    between = (factors > 1.0) & (factors < factor)
+    # The share of the unscaled frequency that each pair between the borders keeps; it is turns * slope + offset.
+    share = (1 / factors[between] - 1 / factor) / (1 - 1 / factor)
+    high = 4.0
+    if between.sum() >= 2:
+        high = 1.0 - 1.0 / float(np.polyfit(turns[between], share, 1)[1])
+        high = round(high) if math.isclose(high, round(high), rel_tol=0.01) else high
+    if between.any():
+        original = float(np.mean((share * (high - 1.0) + 1.0) / turns[between]))
+    else:
+        # Any length that keeps the borders between the same pairs is as good: take the middle of what is possible.
+        lowest = high / turns[factors == 1.0].min() if (factors == 1.0).any() else 1.0
+        original = math.sqrt(lowest * 1.0 / turns[factors == factor].max())
+    scaling = {
+        "rope_type": "llama3",
+        "factor": factor,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": float(high),
+        "original_max_position_embeddings": round(original),
+    }
+    if not np.allclose(_llama3_factors(scaling, turns), factors, rtol=1e-3):
+        raise UnsupportedError(
+            f"{where}: the factors in rope_freqs.weight are not those of a Llama 3 scaling", _ORIGINAL
+        )
+    return scaling
+
+
+def _llama3_factors(scaling: Mapping[str, Any], turns: Float64) -> Float64:
+    """Compute the factors forward, as llama.cpp's converter does."""
+    low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
+    share = np.clip((scaling["original_max_position_embeddings"] * turns - low) / (high - low), 0.0, 1.0)
+    return np.asarray(1.0 / ((1.0 - share) / scaling["factor"] + share))
+
+
+def _decimals(values: Float64) -> list[float]:
+    return [float(str(np.float32(value))) for value in values]
+
+
+_ORIGINAL = "give the model's original checkpoint (config.json and safetensors)"
+_AGAIN = "convert the model again"

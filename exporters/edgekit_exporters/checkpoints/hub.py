@@ -1,0 +1,78 @@
+"""Fetches checkpoints from a model hub through huggingface_hub, whose cache keeps them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgekit.errors import EdgekitError, MissingExtraError
+from edgekit.progress import Silent
+from edgekit_exporters.checkpoint import Source
+from edgekit_exporters.checkpoints.folder import open_folder
+
+if TYPE_CHECKING:
+    from edgekit.progress import Progress
+    from edgekit_exporters.checkpoint import Checkpoint
+
+WANTED = ["*.json", "*.safetensors", "*.jinja", "README.md", "tokenizer.model"]
+# Sub-folders hold other formats of the same weights; "consolidated" is a second copy of them.
+UNWANTED = ["*/*", "consolidated*.safetensors"]
+
+
+def open_hub(repository: str, revision: str | None, progress: Progress | None = None) -> Checkpoint:
+    """Fetch a repository's checkpoint (what the cache has is not fetched again) and open it.
+
+    Args:
+        repository: organisation/name.
+        revision: a branch, tag or commit; None is the main branch.
+        progress: is told the beginning and the end; on a terminal huggingface_hub shows bytes itself.
+
+    Raises:
+        MissingExtraError: huggingface_hub is not installed.
+        EdgekitError: the repository does not exist, is not open to this user, or the network fails.
+        CheckpointError, UnsupportedError: as `open_folder`.
+    """
+    # Both are read when huggingface_hub is imported.
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    if not sys.stderr.isatty():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    try:
+        import huggingface_hub
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("huggingface_hub", f"fetching {repository}", "export") from error
+    watcher = progress or Silent()
+    watcher.start(f"fetch {repository}", None)
+    try:
+        folder = Path(
+            huggingface_hub.snapshot_download(
+                repository, revision=revision, allow_patterns=WANTED, ignore_patterns=UNWANTED
+            )
+        )
+    except Exception as error:
+        # Whatever the HTTP client of the installed version raises means the same to the user.
+        raise EdgekitError(f"cannot fetch {repository}: {_first_line(error)}", _hint(error)) from error
+    finally:
+        watcher.finish()
+    checkpoint = open_folder(folder)
+    checkpoint.name = repository.partition("/")[2]
+    # The cache names a snapshot's folder after its commit.
+    checkpoint.source = Source(id=repository, revision=folder.name, licence=checkpoint.source.licence)
+    return checkpoint
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
+
+
+def _hint(error: Exception) -> str:
+    kind = type(error).__name__
+    if kind == "GatedRepoError":
+        return "accept the model's terms on its page, then log in: hf auth login"
+    if kind == "RepositoryNotFoundError":
+        return "check the spelling; a private repository wants a login first: hf auth login"
+    if kind == "RevisionNotFoundError":
+        return "check the revision behind the @"
+    return "check the network, or fetch the checkpoint by other means and give its folder"
