@@ -26,6 +26,10 @@ class WriteOptions:
     quantization: Quantization
     context: int
     """Tokens that the written format can hold: its `context_max`."""
+    eos_ids: tuple[int, ...] = ()
+    bos_id: int | None = None
+    pad_id: int | None = None
+    """Token ids for files that other people's tools read beside the model."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from edgekit.spec import Activation, Attention, Norm
 from edgekit_exporters.architecture import Model
 from edgekit_exporters.decoder import decode
 from edgekit_exporters.format import WriteOptions, Written
+from edgekit_exporters.formats._genai_config import GENAI_CONFIG, write_genai_config
 from edgekit_exporters.formats._onnx_attention import AttentionNodes
 from edgekit_exporters.formats._onnx_graph import DATA_FILE, Graph, read_index_text
 from edgekit_exporters.operations import Projection
@@ -52,9 +53,8 @@ class OnnxFormat:
 
     def begin(self, model: Model, bundle: Path, options: WriteOptions) -> OnnxWriting:
         """Record the graph."""
-        folder = bundle / FOLDER
-        folder.mkdir()
-        writing = OnnxWriting(model, folder, options)
+        (bundle / FOLDER).mkdir()
+        writing = OnnxWriting(model, bundle, options)
         try:
             decode(writing, model.spec, model.weights)
         except BaseException:
@@ -74,9 +74,10 @@ FORMAT = OnnxFormat()
 class OnnxWriting:
     """`Operations` that record nodes."""
 
-    def __init__(self, model: Model, folder: Path, options: WriteOptions) -> None:
+    def __init__(self, model: Model, bundle: Path, options: WriteOptions) -> None:
+        self.bundle = bundle
         self.spec, self.weights, self.options = model.spec, model.weights, options
-        self.graph = Graph(folder)
+        self.graph = Graph(bundle / FOLDER)
         self.slots: list[Slot] = []
         self.placed: dict[str, Placed] = {}
         self._cut: dict[str, list[str]] = {}
@@ -200,8 +201,9 @@ class OnnxWriting:
     def finish(self) -> Written:
         """Save the graph."""
         self.graph.save(write_index(self.placed))
+        write_genai_config(self.bundle, self.spec, self.options)
         return Written(
-            files=(f"{FOLDER}/model.onnx", f"{FOLDER}/{DATA_FILE}"),
+            files=(f"{FOLDER}/model.onnx", f"{FOLDER}/{DATA_FILE}", GENAI_CONFIG),
             context_max=self.options.context,
             encodings={name: str(placed.encoding) for name, placed in self.placed.items()},
         )
