@@ -22,7 +22,7 @@ Runtime = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    typer.Option("--threads", metavar="N", min=1, help="Threads to compute with. [default: the physical cores]"),
+    typer.Option("--threads", metavar="N", min=1, help="Threads to compute with. (default: the physical cores)"),
 ]
 Context = Annotated[
     int | None,
@@ -33,11 +33,11 @@ Context = Annotated[
 System = Annotated[str | None, typer.Option("--system", metavar="TEXT", help="The system message.")]
 MaxTokens = Annotated[
     int | None,
-    typer.Option("--max-tokens", metavar="N", help="Tokens to generate at most. [default: what the context leaves]"),
+    typer.Option("--max-tokens", metavar="N", help="Tokens to generate at most. (default: what the context leaves)"),
 ]
 Temperature = Annotated[
     float | None,
-    typer.Option("--temperature", metavar="T", help="0 takes the likeliest token. [default: the bundle's own]"),
+    typer.Option("--temperature", metavar="T", help="0 takes the likeliest token. (default: the bundle's own)"),
 ]
 TopK = Annotated[
     int | None, typer.Option("--top-k", metavar="K", help="Sample among the K likeliest tokens; 0 for all.")

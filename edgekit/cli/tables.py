@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -26,15 +27,16 @@ def console() -> Console:
 
 def print_facts(title: str, facts: Iterable[tuple[str, str]]) -> None:
     """Print names and values below a title; a fact without a value is left out."""
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 3, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in facts:
-        if value:
-            table.add_row(Text(f"  {name}"), Text(value))
+    shown = [(name, value) for name, value in facts if value]
+    indent = max((len(name) for name, _ in shown), default=0) + 5
     out = console()
-    out.print(Text(title, style="bold"))
-    out.print(table)
+    out.print(Text(title, style="bold"), soft_wrap=True)
+    for name, value in shown:
+        # Not a rich table, which would fill every line with spaces up to its width.
+        lines = textwrap.wrap(value, max(20, out.width - indent), break_on_hyphens=False) or [value]
+        out.print(Text(f"  {name:<{indent - 2}}", style="dim"), lines[0], sep="", soft_wrap=True)
+        for line in lines[1:]:
+            out.print(" " * indent + line, soft_wrap=True)
 
 
 def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> None:

@@ -1,0 +1,111 @@
+"""What a bundle is, as facts for people and as JSON: shared by export, inspect and demo."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from edgekit import registry
+from edgekit.cli import figures
+
+if TYPE_CHECKING:
+    from edgekit.bundle import Bundle
+    from edgekit.manifest import FormatEntry
+    from edgekit.spec import DecoderSpec
+
+Fact = tuple[str, str]
+
+
+def parameter_count(spec: DecoderSpec) -> int:
+    """Return the number of parameters, without biases."""
+    shapes: dict[str, tuple[int, ...]] = registry.call("decoder", "weight_shapes", spec)
+    return sum(math.prod(shape) for shape in shapes.values())
+
+
+def bundle_size(bundle: Bundle) -> int:
+    """Return the bytes of all files that the manifest lists."""
+    return sum(entry.size for entry in bundle.manifest.files.values())
+
+
+def format_size(bundle: Bundle, entry: FormatEntry) -> int:
+    """Return the bytes of one format's files."""
+    return sum(bundle.manifest.files[name].size for name in entry.files)
+
+
+def bundle_facts(bundle: Bundle) -> list[Fact]:
+    """Return what a person wants to know of a bundle."""
+    manifest, spec = bundle.manifest, bundle.manifest.spec
+    return [
+        ("name", manifest.name),
+        ("task", manifest.task),
+        *spec_facts(manifest.architecture, spec),
+        ("quantization", manifest.quantization.get("mode", "unknown")),
+        *((f"  {kind.replace('.', ' ')}", how) for kind, how in manifest.quantization.items() if kind != "mode"),
+        ("formats", ", ".join(f"{name} ({_reach(bundle, entry)})" for name, entry in manifest.formats.items())),
+        ("size", figures.size(bundle_size(bundle))),
+        ("tokenizer", "yes" if bundle.tokenizer_path() else "no: driven by token ids"),
+        ("chat template", "yes" if bundle.chat_template() else "no"),
+        ("source", manifest.source.id + (f" at {manifest.source.revision}" if manifest.source.revision else "")),
+        ("licence", manifest.source.licence or "unknown"),
+    ]
+
+
+def spec_facts(architecture: str, spec: DecoderSpec) -> list[Fact]:
+    """Return the facts of an architecture and its shape."""
+    layer = spec.layers[0]
+    shape = f"{len(spec.layers)} layers, {spec.hidden_size} wide, {layer.heads} heads"
+    if layer.kv_heads != layer.heads:
+        shape += f" over {layer.kv_heads} key/value heads"
+    return [
+        ("architecture", architecture),
+        ("parameters", figures.parameters(parameter_count(spec))),
+        ("shape", f"{shape}, vocabulary {spec.vocab_size:,}"),
+        ("model's context", f"{spec.context:,} tokens"),
+    ]
+
+
+def _reach(bundle: Bundle, entry: FormatEntry) -> str:
+    size = figures.size(format_size(bundle, entry))
+    return f"{size}, context {entry.context_max:,}" if entry.context_max else size
+
+
+def bundle_json(bundle: Bundle) -> dict[str, Any]:
+    """Return the same as JSON values."""
+    manifest = bundle.manifest
+    return {
+        "kind": "bundle",
+        "path": str(bundle.path),
+        "name": manifest.name,
+        "task": manifest.task,
+        **spec_json(manifest.architecture, manifest.spec),
+        "quantization": dict(manifest.quantization),
+        "source": {
+            "id": manifest.source.id, "revision": manifest.source.revision, "licence": manifest.source.licence,
+        },
+        "tokenizer": bundle.tokenizer_path() is not None,
+        "chat_template": bundle.chat_template() is not None,
+        "size": bundle_size(bundle),
+        "formats": {
+            name: {
+                "size": format_size(bundle, entry),
+                "context_max": entry.context_max,
+                "quality": entry.quality,
+            }
+            for name, entry in manifest.formats.items()
+        },
+        "files": {name: entry.size for name, entry in manifest.files.items()},
+    }  # fmt: skip
+
+
+def spec_json(architecture: str, spec: DecoderSpec) -> dict[str, Any]:
+    """Return an architecture and its shape as JSON values."""
+    return {
+        "architecture": architecture,
+        "parameters": parameter_count(spec),
+        "layers": len(spec.layers),
+        "hidden_size": spec.hidden_size,
+        "heads": spec.layers[0].heads,
+        "kv_heads": spec.layers[0].kv_heads,
+        "vocab_size": spec.vocab_size,
+        "context": spec.context,
+    }

@@ -1,0 +1,66 @@
+"""`edgekit export`: from a checkpoint to a bundle."""
+
+import enum
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgekit.cli import figures, options
+from edgekit.errors import UsageError
+
+
+class Quantization(str, enum.Enum):
+    """What `--quantize` takes."""
+
+    AUTO = "auto"
+    INT4 = "int4"
+    INT8 = "int8"
+    NONE = "none"
+
+
+def command(
+    source: options.Source,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="The folder of the bundle. (default: NAME.edge)"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the output folder if it exists.")] = False,
+    to: Annotated[str, typer.Option("--to", metavar="FORMATS", help="Formats to write, separated by commas.")] = "onnx",
+    quantize: Annotated[
+        Quantization,
+        typer.Option("--quantize", help="Bits of the weights; auto is int8 below 500 M parameters and int4 above."),
+    ] = Quantization.AUTO,
+    context: Annotated[
+        int | None,
+        typer.Option("--context", metavar="N", min=1, help="The longest context. (default: the model's, at most 4096)"),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="The bundle's name. (default: the checkpoint's)")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Read a checkpoint, quantize it and write a bundle that a device can run."""
+    from edgekit import registry
+    from edgekit.bundle import Bundle
+    from edgekit.cli import describe, tables
+    from edgekit.cli.progress import watch
+
+    formats = tuple(part.strip() for part in to.split(",") if part.strip())
+    if not formats:
+        raise UsageError(f"--to {to!r} names no format", "for example: --to onnx")
+    began = time.perf_counter()
+    with watch() as progress:
+        path = registry.call(
+            "export", "export", source, to=formats, quantize=quantize.value, output=output,
+            context=context, name=name, force=force, progress=progress,
+        )  # fmt: skip
+    elapsed = time.perf_counter() - began
+    bundle = Bundle.open(path)
+    if json:
+        tables.print_json({**describe.bundle_json(bundle), "seconds": elapsed})
+        return
+    facts = [*describe.bundle_facts(bundle), ("time", figures.seconds(elapsed))]
+    tables.print_facts(f"Wrote {path}", facts)
+    print(f'\nTry it:  edgekit run {path} "What is the capital of France?"')
