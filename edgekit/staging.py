@@ -135,7 +135,7 @@ def rename(source: Path, target: Path, attempts: int = 20) -> None:
     try:
         source.rename(target)
     except PermissionError:
-        if sys.platform != "win32" or attempts == 1:
+        if os.name != "nt" or attempts == 1:
             raise
         time.sleep(0.1)
         rename(source, target, attempts - 1)
