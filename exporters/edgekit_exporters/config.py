@@ -60,6 +60,13 @@ class Config:
         self.values = dict(values)
         self._seen: set[str] = set()
 
+    def assume(self, **defaults: Any) -> None:  # noqa: ANN401 - a config holds any JSON value
+        """Fill in the values that transformers' config class has for keys that are left out.
+
+        A null is not left out: it says "none" (no window, no cap) and stays.
+        """
+        self.values = {**defaults, **self.values}
+
     def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 - a config holds any JSON value
         """Return a value as it stands, or the default where it is absent or null."""
         self._seen.add(key)
@@ -86,6 +93,36 @@ class Config:
         if not isinstance(value, bool):
             raise CheckpointError(f"config.json: {key} is {value!r}, neither true nor false")
         return value
+
+    def optional_size(self, key: str) -> int | None:
+        """Return a positive whole number, or None where it is absent or null."""
+        return None if self.get(key) is None else self.size(key)
+
+    def optional_number(self, key: str) -> float | None:
+        """Return a finite number, or None where it is absent or null."""
+        return None if self.get(key) is None else self.number(key)
+
+    def choices(self, key: str, count: int, *known: str) -> tuple[str, ...] | None:
+        """Return a list of `count` words, each one of `known` (one per layer, say), or None where it is absent."""
+        values = self.get(key)
+        if values is None:
+            return None
+        if not isinstance(values, list) or len(values) != count:
+            raise CheckpointError(f"config.json: {key} should list {count} values, not {values!r:.200}")
+        for value in values:
+            if value not in known:
+                raise UnsupportedError(
+                    f"config.json: {key} has {value!r}, which is not supported for {self.values.get('model_type')}",
+                    f"supported: {', '.join(known)}",
+                )
+        return tuple(values)
+
+    def section(self, key: str) -> Config:
+        """Return the config within this one (a multimodal model's text part); its reader finishes it as well."""
+        value = self.get(key)
+        if not isinstance(value, Mapping):
+            raise CheckpointError(f"config.json: {key} is {value!r:.200}, not an object")
+        return Config(value)
 
     def require(self, key: str, value: T) -> None:
         """Refuse a checkpoint whose switch stands elsewhere than at the one position that is written."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from edgekit.spec import Attention, DecoderSpec, Rope
 from edgekit_exporters.architecture import Tensors
 from edgekit_exporters.config import Config
 from edgekit_exporters.rope import read_rope, rotary_order
-from edgekit_exporters.weights import Rows, Slice, Take
+from edgekit_exporters.weights import Map, Rows, Slice, Take
 
 LAYER_NAMES: Mapping[str, str] = {
     "attention_norm": "input_layernorm",
@@ -24,6 +24,9 @@ LAYER_NAMES: Mapping[str, str] = {
     "mlp.up": "mlp.up_proj",
     "mlp.down": "mlp.down_proj",
 }
+
+ATTENTION = ("attention.q", "attention.k", "attention.v", "attention.o")
+MLP = ("mlp.gate", "mlp.up", "mlp.down")
 
 
 def read_attention(config: Config, **differences: Any) -> Attention:  # noqa: ANN401 - fields of Attention
@@ -59,9 +62,9 @@ def read_spec(config: Config, layers: Attention | tuple[Attention, ...], **diffe
     return DecoderSpec(**fields)
 
 
-def context_rope(config: Config, attention: Attention) -> Rope:
-    """Return the rope over the model's whole context."""
-    return read_rope(config, attention.head_dim, config.size("max_position_embeddings"))
+def context_rope(config: Config, attention: Attention, *, layer_type: str | None = None) -> Rope:
+    """Return the rope over the model's whole context, of one type of layers where they differ."""
+    return read_rope(config, attention.head_dim, config.size("max_position_embeddings"), layer_type=layer_type)
 
 
 def layer_window(config: Config, window: int | None) -> int | None:
@@ -69,12 +72,29 @@ def layer_window(config: Config, window: int | None) -> int | None:
     return None if window is None or window >= config.size("max_position_embeddings") else window
 
 
+def layer_windows(config: Config, window: int | None, sliding: Sequence[bool]) -> tuple[int | None, ...]:
+    """Return each layer's window by `layer_types`, or by `sliding` where the config has none."""
+    types = config.choices("layer_types", len(sliding), "full_attention", "sliding_attention")
+    if types is not None:
+        sliding = [kind == "sliding_attention" for kind in types]
+    if any(sliding) and window is None:
+        raise CheckpointError("config.json: layer_types has sliding_attention, but there is no sliding_window")
+    return tuple(layer_window(config, window) if slides else None for slides in sliding)
+
+
+def biased_parts(config: Config) -> tuple[str, ...]:
+    """Return the parts of a layer that `attention_bias` and `mlp_bias` give a bias."""
+    return (ATTENTION if config.flag("attention_bias") else ()) + (MLP if config.flag("mlp_bias") else ())
+
+
 def read_weights(
     tensors: Tensors, spec: DecoderSpec, names: Mapping[str, str] = LAYER_NAMES, biased: tuple[str, ...] = ()
 ) -> dict[str, Rows]:
-    """Return all weights by Llama's names; `biased` are the parts of a layer that have a bias."""
+    """Return all weights by Llama's names; `biased` are the parts of a layer, or "norm", that have a bias."""
     root = tensors.prefix("embed_tokens.weight", "model.", "", "language_model.model.", "model.language_model.")
     weights = {"embed.weight": tensors(f"{root}embed_tokens.weight"), "norm.weight": tensors(f"{root}norm.weight")}
+    if "norm" in biased:
+        weights["norm.bias"] = tensors(f"{root}norm.bias")
     for i in range(len(spec.layers)):
         for part, name in names.items():
             weights[f"layers.{i}.{part}.weight"] = tensors(f"{root}layers.{i}.{name}.weight")
@@ -96,6 +116,13 @@ def split(weights: dict[str, Rows], fused: str, *parts: tuple[str, int]) -> None
     for name, rows in parts:
         weights[name] = Slice(source, start, start + rows)
         start += rows
+
+
+def one_plus_norms(weights: dict[str, Rows]) -> None:
+    """Turn norms that multiply by 1 + w, as Gemma stores them, into those that multiply by w."""
+    for name, rows in weights.items():
+        if name.endswith("norm.weight"):
+            weights[name] = Map(rows, lambda values: values + 1)
 
 
 def pair_heads(weights: dict[str, Rows], spec: DecoderSpec, rotary_dim: int, *, interleaved: bool = False) -> None:

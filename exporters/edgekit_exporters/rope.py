@@ -19,6 +19,18 @@ from edgekit_exporters.config import Config
 
 Float64 = npt.NDArray[np.float64]
 
+_SCALING_KEYS: dict[str, tuple[str, ...]] = {
+    "default": (),
+    "linear": ("factor",),
+    "llama3": ("factor", "low_freq_factor", "high_freq_factor"),
+    "longrope": ("factor", "short_factor", "long_factor", "attention_factor"),
+    "yarn": ("factor", "beta_fast", "beta_slow", "attention_factor", "mscale", "mscale_all_dim", "truncate"),
+}
+_SCALING_KEYS["su"] = _SCALING_KEYS["longrope"]
+_COMMON_KEYS = ("rope_theta", "rope_type", "type", "partial_rotary_factor", "original_max_position_embeddings")
+# `finetuned` is a note of YaRN's authors that nothing computes with.
+_HARMLESS_KEYS = ("finetuned",)
+
 
 def read_rope(config: Config, head_dim: int, context: int, *, layer_type: str | None = None) -> Rope:
     """Return the rope of a config; `layer_type` picks one where `rope_parameters` has several (Gemma 3).
@@ -55,6 +67,11 @@ def make_rope(values: Mapping[str, Any], head_dim: int, rotary_dim: int, context
     theta = _number(values, "rope_theta")
     base = theta ** -(np.arange(0, rotary_dim, 2, dtype=np.float64) / rotary_dim)
     kind = values.get("rope_type", values.get("type", "default"))
+    if kind not in _SCALING_KEYS:
+        raise UnsupportedError(
+            f"config.json: rope type {kind!r} is not supported", f"supported: {', '.join(_SCALING_KEYS)}"
+        )
+    _check_keys(kind, values)
     if kind == "default":
         return Rope(frequencies=_full(base, head_dim))
     if kind == "linear":
@@ -63,11 +80,7 @@ def make_rope(values: Mapping[str, Any], head_dim: int, rotary_dim: int, context
         return Rope(frequencies=_full(_llama3(base, values), head_dim))
     if kind in ("longrope", "su"):
         return _longrope(base, values, head_dim, context)
-    if kind == "yarn":
-        return _yarn(base, values, head_dim, rotary_dim, theta, context)
-    raise UnsupportedError(
-        f"config.json: rope type {kind!r} is not supported", "supported: default, linear, llama3, longrope, yarn"
-    )
+    return _yarn(base, values, head_dim, rotary_dim, theta, context)
 
 
 def rotary_order(heads: int, head_dim: int, rotary_dim: int, *, interleaved: bool = False) -> npt.NDArray[np.int64]:
@@ -81,6 +94,18 @@ def rotary_order(heads: int, head_dim: int, rotary_dim: int, *, interleaved: boo
     rest = np.arange(rotary_dim, head_dim).reshape(2, -1)
     head = np.concatenate([first, rest[0], second, rest[1]])
     return (np.arange(heads)[:, None] * head_dim + head[None, :]).reshape(-1).astype(np.int64)
+
+
+def _check_keys(kind: str, values: Mapping[str, Any]) -> None:
+    """Refuse parameters that this kind of scaling would silently ignore."""
+    known = (*_SCALING_KEYS[kind], *_COMMON_KEYS, *_HARMLESS_KEYS)
+    for key, value in values.items():
+        # A factor of 1 stretches nothing, whatever the kind.
+        if key not in known and value is not None and not (key == "factor" and value == 1):
+            raise UnsupportedError(
+                f"config.json: the rope's {key} = {value!r} is not handled for the rope type {kind!r}",
+                "open an issue with the model's name",
+            )
 
 
 def _llama3(base: Float64, values: Mapping[str, Any]) -> Float64:

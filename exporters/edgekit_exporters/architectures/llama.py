@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from edgekit_exporters.architecture import Model, Tensors
 from edgekit_exporters.config import Config
-from edgekit_exporters.llama_like import context_rope, read_attention, read_spec, read_weights
-
-ATTENTION = ("attention.q", "attention.k", "attention.v", "attention.o")
-MLP = ("mlp.gate", "mlp.up", "mlp.down")
+from edgekit_exporters.llama_like import biased_parts, context_rope, read_attention, read_spec, read_weights
 
 
 def read(config: Config, tensors: Tensors) -> Model:
@@ -15,5 +12,4 @@ def read(config: Config, tensors: Tensors) -> Model:
     attention = read_attention(config)
     attention = read_attention(config, rope=context_rope(config, attention))
     spec = read_spec(config, attention)
-    biased = (ATTENTION if config.flag("attention_bias") else ()) + (MLP if config.flag("mlp_bias") else ())
-    return Model(spec, read_weights(tensors, spec, biased=biased))
+    return Model(spec, read_weights(tensors, spec, biased=biased_parts(config)))
