@@ -56,7 +56,7 @@ class Placed:
     """Where a weight of shape [rows, columns] (or a vector) lies in a packed file, and in which encoding.
 
     `values` is the position of its packed rows (4-bit ones two to a byte, the even element in the low half), `scales`
-    of float32 [rows, blocks], `zero_points` of uint8 rows packed as the values are. All rows lie one after another.
+    of floats [rows, blocks], `zero_points` of uint8 rows packed as the values are. All rows lie one after another.
     """
 
     shape: tuple[int, ...]
@@ -64,6 +64,12 @@ class Placed:
     values: int
     scales: int = 0
     zero_points: int = 0
+    scale_bits: int = 32
+
+    @property
+    def scale_type(self) -> type[np.floating[Any]]:
+        """The type of the scales."""
+        return np.float16 if self.scale_bits == 16 else np.float32
 
     @property
     def row_bytes(self) -> int:
@@ -87,7 +93,8 @@ class Placed:
         def write(first: int, encoded: Encoded) -> None:
             file.write(self.values + first * self.row_bytes, pack_values(encoded, self.encoding))
             if encoded.scales is not None:
-                file.write(self.scales + first * self.blocks * 4, encoded.scales)
+                scales = encoded.scales.astype(self.scale_type)
+                file.write(self.scales + first * self.blocks * self.scale_bits // 8, scales)
             if encoded.zero_points is not None:
                 packed = pack(encoded.zero_points, self.encoding.bits)
                 file.write(self.zero_points + first * self.zero_point_bytes, packed)
@@ -98,13 +105,15 @@ class Placed:
         """Return JSON values."""
         encoding = {"bits": self.encoding.bits, "block": self.encoding.block, "zero_point": self.encoding.zero_point}
         positions = {"values": self.values, "scales": self.scales, "zero_points": self.zero_points}
-        return {"shape": list(self.shape), **encoding, **positions}
+        return {"shape": list(self.shape), **encoding, **positions, "scale_bits": self.scale_bits}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Placed:
         """Rebuild from `to_json`."""
         encoding = Encoding(data["bits"], data["block"], data["zero_point"])
-        return cls(tuple(data["shape"]), encoding, data["values"], data["scales"], data["zero_points"])
+        return cls(
+            tuple(data["shape"]), encoding, data["values"], data["scales"], data["zero_points"], data["scale_bits"]
+        )
 
 
 def pack(values: npt.NDArray[np.uint8], bits: int) -> npt.NDArray[np.uint8]:
@@ -154,7 +163,8 @@ class PackedRows(Rows):
         if not encoding.quantized:
             floats = raw.reshape(-1).view(np.float32 if encoding.bits == 32 else np.float16).astype(np.float32)
             return floats.reshape(count, *self.shape[1:])
-        scales = self._bytes(placed.scales, start, count, 4 * placed.blocks).reshape(-1).view(np.float32)
+        width = placed.blocks * placed.scale_bits // 8
+        scales = self._bytes(placed.scales, start, count, width).reshape(-1).view(placed.scale_type).astype(np.float32)
         values = unpack(raw, encoding.bits, encoding.padded(self.shape[1]))
         if encoding.zero_point:
             packed = self._bytes(placed.zero_points, start, count, placed.zero_point_bytes)
