@@ -59,6 +59,10 @@ class Tensors:
         """Say that tensors with these endings are buffers that a forward pass computes itself."""
         self._seen.update(name for name in self._tensors if name.endswith(endings))
 
+    def ignore_below(self, *prefixes: str) -> None:
+        """Say that tensors with these prefixes are parts of the checkpoint that the written model leaves out."""
+        self._seen.update(name for name in self._tensors if name.startswith(prefixes))
+
     def finish(self) -> None:
         """Refuse tensors that nobody asked for: a part of the model would be left out.
 

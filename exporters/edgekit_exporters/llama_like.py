@@ -13,7 +13,7 @@ from edgekit_exporters.config import Config
 from edgekit_exporters.rope import read_rope, rotary_order
 from edgekit_exporters.weights import Map, Rows, Slice, Take
 
-LAYER_NAMES: Mapping[str, str] = {
+LAYER_NAMES = {
     "attention_norm": "input_layernorm",
     "attention.q": "self_attn.q_proj",
     "attention.k": "self_attn.k_proj",
@@ -24,7 +24,7 @@ LAYER_NAMES: Mapping[str, str] = {
     "mlp.up": "mlp.up_proj",
     "mlp.down": "mlp.down_proj",
 }
-
+HEAD_NORMS = {"attention.q_norm": "self_attn.q_norm", "attention.k_norm": "self_attn.k_norm"}
 ATTENTION = ("attention.q", "attention.k", "attention.v", "attention.o")
 MLP = ("mlp.gate", "mlp.up", "mlp.down")
 
