@@ -1,6 +1,7 @@
 """`edgekit export`: from a checkpoint to a bundle."""
 
 import enum
+import shlex
 import time
 from pathlib import Path
 from typing import Annotated
@@ -63,4 +64,5 @@ def command(
         return
     facts = [*describe.bundle_facts(bundle), ("time", figures.seconds(elapsed))]
     tables.print_facts(f"Wrote {path}", facts)
-    print(f'\nTry it:  edgekit run {path} "What is the capital of France?"')
+    prompt = '"What is the capital of France?"' if bundle.tokenizer_path() else '--ids "1 2 3"'
+    print(f"\nTry it:  edgekit run {shlex.quote(str(path))} {prompt}")

@@ -40,15 +40,17 @@ def print_facts(title: str, facts: Iterable[tuple[str, str]]) -> None:
 
 
 def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> None:
-    """Print a table; the columns of the indices `right` are aligned to the right.
+    """Print a table; the columns `right` (by index) are aligned to the right.
 
-    A value of "pass", "fail", "yes" or "no" is coloured.
+    A value of "pass", "fail", "yes" or "no" is coloured; a column without any value is left out.
     """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
-    for index, name in enumerate(header):
-        table.add_column(name, justify="right" if index in right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(value, style=_STYLES.get(value, "")) for value in row))
+    filled = list(rows)
+    columns = [index for index in range(len(header)) if any(row[index] for row in filled)]
+    for index in columns:
+        table.add_column(header[index], justify="right" if index in right else "left", overflow="fold")
+    for row in filled:
+        table.add_row(*(Text(row[index], style=_STYLES.get(row[index], "")) for index in columns))
     out = console()
     if title:
         out.print(Text(title, style="bold"))

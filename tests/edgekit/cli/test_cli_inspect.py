@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_checkpoint import write_tiny_checkpoint
+
+from edgekit.cli import main
+
+
+def test_a_bundle_as_json(bundle: Path, run_json: Callable[..., dict[str, Any]]) -> None:
+    data = run_json("inspect", bundle)
+    assert (data["kind"], data["architecture"], data["layers"]) == ("bundle", "llama", 2)
+    assert data["size"] == sum(
+        path.stat().st_size for path in bundle.rglob("*") if path.name != "edgekit.json" and path.is_file()
+    )
+    assert data["formats"]["onnx"]["context_max"] == 512
+
+
+def test_a_bundle_as_a_table(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(bundle)]) == 0
+    shown = capsys.readouterr().out
+    for expected in ("llama", "2 layers, 32 wide, 4 heads over 2 key/value heads", "int8", "onnx/model.onnx"):
+        assert expected in shown
+
+
+def test_a_checkpoint_as_json(checkpoint: Path, run_json: Callable[..., dict[str, Any]]) -> None:
+    data = run_json("inspect", checkpoint)
+    assert (data["kind"], data["supported"], data["problem"], data["parameters"]) == ("checkpoint", True, None, 23808)
+
+
+def test_a_checkpoint_that_cannot_be_exported_says_why(tmp_path: Path, run_json: Callable[..., dict[str, Any]]) -> None:
+    folder = write_tiny_checkpoint(tmp_path / "odd")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "mamba"}), encoding="utf-8")
+    data = run_json("inspect", folder)
+    assert data["supported"] is False
+    assert "'mamba' is not supported" in data["problem"]
+
+
+def test_what_is_not_there_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(tmp_path / "nothing")]) in (1, 2)
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ")
+    assert "nothing" in captured.err
