@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath, PureWindowsPath
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.bundle_names import collision, name_problem
@@ -68,6 +68,7 @@ def test_names_that_are_different_everywhere() -> None:
     assert collision(["a", "b", "c/a", "c/b", "d/c"]) is None
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_a_name_that_passes_stays_inside_on_every_system(name: str) -> None:
     if name_problem(name) is not None:

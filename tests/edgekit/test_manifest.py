@@ -157,6 +157,7 @@ clean_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     name=texts,
     labels=st.lists(texts).map(tuple),
@@ -192,6 +193,7 @@ def test_any_valid_manifest_round_trips(
     assert schema_accepts(original.to_json())
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_any_json_is_refused_or_read_and_nothing_else(data: object) -> None:
     with pytest.raises(BundleError):
@@ -204,7 +206,7 @@ def paths(value: object) -> list[tuple[Any, ...]]:
     return [path for key, inner in items for path in [(key,), *((key, *rest) for rest in paths(inner))]]
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(path=st.sampled_from(paths(manifest().to_json())), value=json_values, delete=st.booleans())
 def test_any_change_of_a_valid_manifest_is_refused_or_read(path: tuple[Any, ...], value: object, delete: bool) -> None:
     data = manifest().to_json()

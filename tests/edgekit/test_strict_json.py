@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit import strict_json
@@ -51,6 +51,7 @@ def test_values_that_are_nested_deeply_in_memory_are_refused() -> None:
         strict_json.Reader("x").build(dict[str, Any], {"a": deep}, "details")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_noise_raises_nothing_but_a_bundle_error(raw: bytes) -> None:
     with pytest.raises(BundleError):
