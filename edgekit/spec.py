@@ -71,6 +71,8 @@ class Attention:
     """Scores become softcap * tanh(score / softcap)."""
     qk_norm: Norm | None = None
     """A norm over head_dim of each q and k head, before the rope; its weights are the layer's q_norm and k_norm."""
+    qk_norm_by_head: bool = False
+    """Each head has norm weights of its own ([heads * head_dim]); otherwise all share one set ([head_dim])."""
     rope: Rope | None = None
 
     @property

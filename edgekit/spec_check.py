@@ -74,6 +74,8 @@ def _check_attention(reader: Reader, attention: Attention, at: str) -> None:
         _check_positive(reader, attention.softcap, f"{at}.softcap")
     if attention.qk_norm is not None:
         _check_norm(reader, attention.qk_norm, f"{at}.qk_norm")
+    elif attention.qk_norm_by_head:
+        reader.refuse(f"{at}.qk_norm_by_head", "is true, but there is no qk_norm")
     if attention.rope is not None:
         _check_rope(reader, attention.rope, attention.head_dim, f"{at}.rope")
 

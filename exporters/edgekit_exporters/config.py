@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from edgekit.errors import CheckpointError, UnsupportedError
 from edgekit.spec import Activation, Norm
-
-T = TypeVar("T", int, float, bool, str)
 
 _ACTIVATIONS: dict[str, Activation] = {
     "silu": "silu",
@@ -87,6 +85,13 @@ class Config:
             raise CheckpointError(f"config.json: {key} is {value!r}, not a finite number")
         return float(value)
 
+    def positive(self, key: str, default: float | None = None) -> float:
+        """Return a finite number above 0."""
+        value = self.number(key, default)
+        if value <= 0:
+            raise CheckpointError(f"config.json: {key} is {value!r}, not above 0")
+        return value
+
     def flag(self, key: str, default: bool = False) -> bool:
         """Return a truth value."""
         value = self.get(key, default)
@@ -124,7 +129,7 @@ class Config:
             raise CheckpointError(f"config.json: {key} is {value!r:.200}, not an object")
         return Config(value)
 
-    def require(self, key: str, value: T) -> None:
+    def require(self, key: str, value: object) -> None:
         """Refuse a checkpoint whose switch stands elsewhere than at the one position that is written."""
         found = self.get(key, value)
         if found != value:

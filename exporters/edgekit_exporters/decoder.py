@@ -5,7 +5,8 @@ Weight names, for layer i (`L` = "layers.{i}"; a bias has the same name with `.b
     embed.weight [vocab, hidden]        positions.weight [context, hidden]      learned positions only
     L.attention_norm.weight [hidden]    before attention (after it where residual is "post")
     L.attention.q|k|v.weight            [heads * head_dim, hidden], [kv_heads * head_dim, hidden]
-    L.attention.q_norm|k_norm.weight    [head_dim] per head; [heads * head_dim] where the whole projection is normed
+    L.attention.q_norm|k_norm.weight    [head_dim] for all heads; [heads * head_dim] where each has its own, or where
+                                        the whole projection is normed
     L.attention.o.weight                [hidden, heads * head_dim]
     L.attention_out_norm.weight         residual "sandwich" only: after attention
     L.mlp_norm.weight                   before the MLP (after it where residual is "post"); none where "parallel"
@@ -50,7 +51,8 @@ def weight_shapes(spec: DecoderSpec) -> dict[str, tuple[int, ...]]:
         if spec.projection_norm:
             parts |= {"attention.q_norm": (layer.query_size,), "attention.k_norm": (layer.kv_size,)}
         if layer.qk_norm is not None:
-            parts |= {"attention.q_norm": (layer.head_dim,), "attention.k_norm": (layer.head_dim,)}
+            q, k = (layer.query_size, layer.kv_size) if layer.qk_norm_by_head else (layer.head_dim, layer.head_dim)
+            parts |= {"attention.q_norm": (q,), "attention.k_norm": (k,)}
         shapes |= {f"layers.{i}.{part}.weight": shape for part, shape in parts.items()}
     return shapes
 

@@ -131,7 +131,8 @@ def pair_heads(weights: dict[str, Rows], spec: DecoderSpec, rotary_dim: int, *, 
         for part, heads in (("q", layer.heads), ("k", layer.kv_heads)):
             for name in (f"{part}.weight", f"{part}.bias"):
                 _permute(weights, f"layers.{i}.attention.{name}", heads, layer.head_dim, rotary_dim, interleaved)
-            _permute(weights, f"layers.{i}.attention.{part}_norm.weight", 1, layer.head_dim, rotary_dim, interleaved)
+            own = heads if layer.qk_norm_by_head else 1
+            _permute(weights, f"layers.{i}.attention.{part}_norm.weight", own, layer.head_dim, rotary_dim, interleaved)
 
 
 def _permute(

@@ -58,8 +58,9 @@ class Operations(Protocol[V]):
     ) -> V:
         """Return attention over the cache of `layer` extended by k and v: [n, heads * head_dim].
 
-        q is [n, heads * head_dim], k and v are [n, kv_heads * head_dim]. Norms (by the names of their weights
-        [head_dim]) and rope are applied here, so that a format can use an engine's fused form.
+        q is [n, heads * head_dim], k and v are [n, kv_heads * head_dim]. Norms (by the names of their weights,
+        [head_dim], or [heads * head_dim] where `qk_norm_by_head`) and rope are applied here, so that a format can use
+        an engine's fused form.
         """
 
     def select(self, x: V) -> V:

@@ -152,8 +152,10 @@ class _Numpy:
         n, heads, head_dim = len(q), attention.heads, attention.head_dim
         q, k, v = (x.reshape(n, -1, head_dim).transpose(1, 0, 2) for x in (q, k, v))
         if attention.qk_norm is not None and q_norm is not None and k_norm is not None:
-            q = normalise(q, attention.qk_norm) * self.reference.weight(q_norm)
-            k = normalise(k, attention.qk_norm) * self.reference.weight(k_norm)
+            # One set of weights for all heads, or one for each.
+            shape = (-1, 1, head_dim)
+            q = normalise(q, attention.qk_norm) * self.reference.weight(q_norm).reshape(shape)
+            k = normalise(k, attention.qk_norm) * self.reference.weight(k_norm).reshape(shape)
         if attention.rope is not None:
             border = attention.rope.border
             cos, sin = attention.rope.tables(n, long=border is not None and n > border)

@@ -142,6 +142,23 @@ class Transpose(Rows):
 
 
 @dataclass(frozen=True, eq=False)
+class Flat(Rows):
+    """A matrix as one long vector (Cohere's norm weights, one row per head)."""
+
+    source: Rows
+    shape: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", (self.source.shape[0] * self.source.shape[1],))
+
+    def read(self, start: int, stop: int) -> Float32:
+        """Read the rows that the span touches and cut it out."""
+        width = self.source.shape[1]
+        low, high = start // width, -(-stop // width)
+        return self.source.read(low, high).reshape(-1)[start - low * width : stop - low * width].copy()
+
+
+@dataclass(frozen=True, eq=False)
 class Map(Rows):
     """Another tensor with a function applied to its values, element by element (Gemma's 1 + w, Granite's factors)."""
 

@@ -31,7 +31,7 @@ def read(config: Config, tensors: Tensors) -> Model:
     config.assume(query_pre_attn_scalar=256, sliding_window=4096)
     config.assume(attn_logit_softcapping=50.0, final_logit_softcapping=30.0)
     config.ignore("hidden_act")  # Written beside `hidden_activation`, which is the one that counts.
-    scale = config.number("query_pre_attn_scalar") ** -0.5
+    scale = config.positive("query_pre_attn_scalar") ** -0.5
     attention = read_attention(config, scale=scale, softcap=config.optional_number("attn_logit_softcapping"))
     attention = replace(attention, rope=context_rope(config, attention))
     even = [i % 2 == 0 for i in range(config.size("num_hidden_layers"))]

@@ -13,6 +13,8 @@ def read(config: Config, tensors: Tensors) -> Model:
     text.assume(model_type="gemma3_text")
     if "tie_word_embeddings" in config.values:
         text.assume(tie_word_embeddings=config.flag("tie_word_embeddings"))
+    # transformers caps the text model's logits and not this one's; published checkpoints have no cap.
+    text.require("final_logit_softcapping", value=None)
     model = gemma3_text.read(text, tensors)
     text.finish()
     config.ignore("vision_config", "mm_tokens_per_image", "boi_token_index", "eoi_token_index", "image_token_index")

@@ -30,7 +30,7 @@ def read(config: Config, tensors: Tensors) -> Model:
     config.assume(num_attention_heads=8, num_key_value_heads=4, head_dim=256, max_position_embeddings=131072)
     config.assume(rms_norm_eps=1e-6, tie_word_embeddings=True, query_pre_attn_scalar=256, sliding_window=4096)
     config.ignore("hidden_act")
-    scale = config.number("query_pre_attn_scalar") ** -0.5
+    scale = config.positive("query_pre_attn_scalar") ** -0.5
     attention = read_attention(config, scale=scale, qk_norm=config.norm())
     spec = read_spec(
         config,

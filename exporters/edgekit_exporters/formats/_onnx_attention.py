@@ -125,12 +125,17 @@ class AttentionNodes:
         return self._shared[key]
 
     def _head_norm(self, part: str, heads: int, attention: Attention, weight: str) -> str:
-        """Norm over each head."""
+        """Norm over each head; the fused node knows one set of weights only, so heads with their own are multiplied."""
         assert attention.qk_norm is not None
         graph, norm = self.graph, attention.qk_norm
         kind = "SimplifiedLayerNormalization" if norm.kind == "rms" else "LayerNormalization"
         cut = graph.one("Reshape", part, graph.constant([0, 0, heads, attention.head_dim]))
-        normed = graph.one(kind, cut, weight, axis=-1, epsilon=norm.eps)
+        if attention.qk_norm_by_head:
+            ones = graph.constant(np.ones(attention.head_dim), np.float32)
+            own = graph.one("Reshape", weight, graph.constant([heads, attention.head_dim]))
+            normed = graph.one("Mul", graph.one(kind, cut, ones, axis=-1, epsilon=norm.eps), own)
+        else:
+            normed = graph.one(kind, cut, weight, axis=-1, epsilon=norm.eps)
         return graph.one("Reshape", normed, graph.constant([0, 0, heads * attention.head_dim]))
 
     def _pad(self, part: str, heads: int, head_dim: int, head: int) -> str:
