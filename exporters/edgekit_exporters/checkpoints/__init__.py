@@ -40,7 +40,7 @@ def open_checkpoint(source: str | Path, *, progress: Progress | None = None) -> 
         path = Path(source).expanduser()
         exists = path.exists()
     except (OSError, ValueError, RuntimeError) as error:
-        raise UsageError(f"{text!r:.200} is not a path: {error}", _FORMS) from error
+        raise UsageError(f"{text!r:.200} is not a path: {str(error)[:100]}", _FORMS) from error
     if exists:
         return open_path(path)
     hub = _HUB_ID.fullmatch(text) if isinstance(source, str) else None
@@ -49,7 +49,7 @@ def open_checkpoint(source: str | Path, *, progress: Progress | None = None) -> 
 
         return open_hub(hub["id"], hub["revision"], progress)
     if isinstance(source, Path) or re.search(r"[/\\]|^[~.]|\.(gguf|safetensors)$", text):
-        raise CheckpointError(f"{text} does not exist", _FORMS)
+        raise CheckpointError(f"{text:.1000} does not exist", _FORMS)
     raise UsageError(f"{text!r:.200} is neither a path that exists nor another source", _FORMS)
 
 

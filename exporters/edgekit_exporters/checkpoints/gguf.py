@@ -16,6 +16,7 @@ from edgekit_exporters.checkpoints.gguf_config import build_config, build_genera
 from edgekit_exporters.checkpoints.gguf_metadata import GgufHead, read_head
 from edgekit_exporters.checkpoints.gguf_tensors import GgufRows, open_tensors
 from edgekit_exporters.checkpoints.gguf_tokenizer import build_tokenizer
+from edgekit_exporters.checkpoints.gguf_values import number, text
 from edgekit_exporters.weights import Map, Rows, Take
 
 if TYPE_CHECKING:
@@ -47,18 +48,18 @@ def _open(file: PositionedFile) -> Checkpoint:
     head = read_head(file)
     where = str(file.path)
     _refuse_parts(head, where)
-    name = _text(head.metadata, "general.architecture", where)
+    name = text(head.metadata, "general.architecture", where)
     if name is None:
         raise CheckpointError(f"{where}: the key general.architecture is missing", "convert the model again")
     architecture = find_architecture(name, where)
     raw = open_tensors(file, head)
     config = build_config(name, architecture, head.metadata, raw, where)
-    template = _text(head.metadata, "tokenizer.chat_template", where)
+    template = text(head.metadata, "tokenizer.chat_template", where)
     tokenizer = build_tokenizer(head.metadata, config, where)
-    title = _text(head.metadata, "general.name", where) or file.path.stem
+    title = text(head.metadata, "general.name", where) or file.path.stem
     return Checkpoint(
         name=title,
-        source=Source(id=file.path.name, licence=_text(head.metadata, "general.license", where)),
+        source=Source(id=file.path.name, licence=text(head.metadata, "general.license", where)),
         config=config,
         tensors=_rename(raw, architecture, config, where),
         tokenizer_json=tokenizer.json if tokenizer else None,
@@ -69,19 +70,12 @@ def _open(file: PositionedFile) -> Checkpoint:
     )
 
 
-def _text(metadata: Mapping[str, Any], key: str, where: str) -> str | None:
-    value = metadata.get(key)
-    if value is not None and not isinstance(value, str):
-        raise CheckpointError(f"{where}: {key} is {value!r:.60}, not text", "convert the model again")
-    return value or None
-
-
 def _refuse_parts(head: GgufHead, where: str) -> None:
-    kind = head.metadata.get("general.type", "model")
-    if kind != "model":
+    kind = text(head.metadata, "general.type", where)
+    if kind not in (None, "model"):
         raise UnsupportedError(f"{where}: the file holds {kind!r:.40}, not a model", "give the model's own GGUF file")
-    parts = head.metadata.get("split.count", 0)
-    if parts and parts > 1:
+    parts = number(head.metadata, "split.count", where, 0)
+    if parts > 1:
         raise UnsupportedError(
             f"{where} is one of {parts} parts", "join them first: llama-gguf-split --merge FIRST-PART OUTPUT"
         )

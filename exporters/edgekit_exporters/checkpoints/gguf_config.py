@@ -8,6 +8,7 @@ import numpy as np
 
 from edgekit.errors import CheckpointError, UnsupportedError
 from edgekit_exporters.checkpoints.gguf_rope import read_rope
+from edgekit_exporters.checkpoints.gguf_values import number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,11 +40,7 @@ def build_config(
         "architectures": [architecture.class_name],
         "model_type": architecture.model_type,
         **architecture.constants,
-        **{
-            config_key: _number(own[key], f"{name}.{key}", where)
-            for key, config_key in architecture.keys.items()
-            if key in own
-        },
+        **{config_key: number(own, key, where, 0) for key, config_key in architecture.keys.items() if key in own},
         **{key: tensor in tensors for key, tensor in architecture.switches.items()},
         "vocab_size": _embedding(tensors, where).shape[0],
         "tie_word_embeddings": "output.weight" not in tensors,
@@ -75,17 +72,6 @@ def special_ids(metadata: Mapping[str, Any]) -> dict[str, int]:
     return {key: value for key, value in found.items() if type(value) is int}
 
 
-def _number(value: object, key: str, where: str) -> float | bool:
-    """Return one number; a number per layer is taken where all are equal."""
-    if isinstance(value, np.ndarray) and value.size and (value == value[0]).all():
-        value = value[0].item()
-    if isinstance(value, (int, float)):
-        return value
-    if isinstance(value, np.ndarray):
-        raise UnsupportedError(f"{where}: {key} differs from layer to layer: {value.tolist()!r:.100}", _ORIGINAL)
-    raise CheckpointError(f"{where}: {key} is {value!r:.80}, not a number", "convert the model again")
-
-
 def _embedding(tensors: Mapping[str, GgufRows], where: str) -> GgufRows:
     if "token_embd.weight" not in tensors:
         raise CheckpointError(
@@ -96,15 +82,20 @@ def _embedding(tensors: Mapping[str, GgufRows], where: str) -> GgufRows:
 
 def _complete_heads(config: dict[str, Any], own: Mapping[str, Any], where: str) -> None:
     """Fill in what GGUF leaves to its readers: kv heads as many as heads, head_dim = hidden / heads."""
-    for key in ("hidden_size", "num_attention_heads", "num_hidden_layers", "max_position_embeddings"):
-        if type(config.get(key)) is not int or config[key] < 1:
-            raise CheckpointError(f"{where}: {key} is {config.get(key)!r:.40}", "convert the model again")
+    _check_counts(config, ("hidden_size", "num_attention_heads", "num_hidden_layers", "max_position_embeddings"), where)
     config.setdefault("num_key_value_heads", config["num_attention_heads"])
     config.setdefault("head_dim", config["hidden_size"] // config["num_attention_heads"])
-    if own.get("attention.value_length", config["head_dim"]) != config["head_dim"]:
+    _check_counts(config, ("num_key_value_heads", "head_dim"), where)
+    if number(own, "attention.value_length", where, config["head_dim"]) != config["head_dim"]:
         raise UnsupportedError(
             f"{where}: keys of {config['head_dim']} and values of {own['attention.value_length']}", _ORIGINAL
         )
+
+
+def _check_counts(config: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
+    for key in keys:
+        if type(config.get(key)) is not int or config[key] < 1:
+            raise CheckpointError(f"{where}: {key} is {config.get(key)!r:.40}", "convert the model again")
 
 
 def _refuse_unknown(name: str, own: Mapping[str, Any], architecture: GgufArchitecture, where: str) -> None:

