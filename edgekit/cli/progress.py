@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LINE_SECONDS = 2.0
 LINE_SHARE = 0.1
+BAR_SECONDS = 0.5
+"""Brief work that is done sooner gets no bar: it would only flicker."""
 
 
 @contextmanager
@@ -33,7 +35,7 @@ def watch(*, brief: bool = False, stream: TextIO | None = None) -> Iterator[Prog
     if not stream.isatty():
         yield Lines(stream, patience=LINE_SECONDS if brief else 0.0)
         return
-    bars = Bars(stream, transient=brief)
+    bars = Bars(stream, transient=brief, patience=BAR_SECONDS if brief else 0.0)
     try:
         yield bars
     finally:
@@ -104,41 +106,54 @@ class _Work:
 
 
 class Bars:
-    """Bars of rich, one below the other; nothing is drawn before the first work begins."""
+    """Bars of rich, one below the other; nothing is drawn before there is work that takes its time."""
 
-    def __init__(self, stream: TextIO, *, transient: bool = False) -> None:
-        self._stream, self._transient = stream, transient
+    def __init__(self, stream: TextIO, *, transient: bool = False, patience: float = 0.0) -> None:
+        self._stream, self._transient, self._patience = stream, transient, patience
         self._bars: RichProgress | None = None
-        self._tasks: list[TaskID] = []
+        self._works: list[_Work] = []
+        self._tasks: dict[_Work, TaskID] = {}
 
     def start(self, title: str, total: int | None, unit: str = "B") -> None:
         """Begin a piece of work."""
-        if self._bars is None:
-            self._bars = _rich_bars(self._stream, transient=self._transient)
-            self._bars.start()
-        self._tasks.append(self._bars.add_task(_sentence(title), total=total, unit=unit))
+        self._works.append(_Work(_sentence(title), total, unit))
+        self.advance(0)
 
     def advance(self, amount: int) -> None:
         """Move the bar of the work that was started last."""
-        if self._bars is not None and self._tasks:
-            self._bars.advance(self._tasks[-1], amount)
+        if not self._works:
+            return
+        work = self._works[-1]
+        work.done += amount
+        if work not in self._tasks and time.monotonic() - work.started >= self._patience:
+            self._tasks[work] = self._drawn().add_task(work.title, total=work.total, unit=work.unit)
+        if work in self._tasks:
+            self._drawn().update(self._tasks[work], completed=work.done)
 
     def finish(self) -> None:
         """End the work that was started last; the bars stop moving when none is left."""
-        if self._bars is None or not self._tasks:
+        if not self._works:
             return
-        task = self._tasks.pop()
-        done = self._bars.tasks[self._bars.task_ids.index(task)].completed
-        self._bars.update(task, total=done or 1, completed=done or 1)
-        if not self._tasks:
+        work = self._works.pop()
+        if work in self._tasks:
+            # A total that was only estimated would leave the bar short of its end.
+            self._drawn().update(self._tasks.pop(work), total=work.done or 1, completed=work.done or 1)
+        if not self._works:
             self.close()
 
     def close(self) -> None:
         """Stop drawing."""
+        self._works.clear()
+        self._tasks.clear()
         if self._bars is not None:
             self._bars.stop()
             self._bars = None
-            self._tasks.clear()
+
+    def _drawn(self) -> RichProgress:
+        if self._bars is None:
+            self._bars = _rich_bars(self._stream, transient=self._transient)
+            self._bars.start()
+        return self._bars
 
 
 def _rich_bars(stream: TextIO, *, transient: bool) -> RichProgress:

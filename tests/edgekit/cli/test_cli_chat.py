@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import edgekit
+from edgekit.cli import answering, main
+from edgekit.cli.chat import Chat
+from edgekit.progress import Silent
+
+RunJson = Callable[..., dict[str, Any]]
+
+
+def give(monkeypatch: pytest.MonkeyPatch, raw: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8"))
+
+
+def test_each_line_is_a_turn_and_the_cache_is_used_again(
+    bundle: Path, run_json: RunJson, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give(monkeypatch, b"hello\n\nand then?\n/exit\nnever\n")
+    turns = run_json("chat", bundle, "--max-tokens", 8)["turns"]
+    assert [turn["prompt"] for turn in turns] == ["hello", "and then?"]
+    assert turns[0]["timings"]["reused_tokens"] == 0
+    assert turns[1]["timings"]["reused_tokens"] > 0
+
+
+def test_reset_forgets(bundle: Path, run_json: RunJson, monkeypatch: pytest.MonkeyPatch) -> None:
+    give(monkeypatch, b"hello\n/reset\nhello\n")
+    first, second = run_json("chat", bundle, "--max-tokens", 8)["turns"]
+    assert first["tokens"] == second["tokens"]
+
+
+def test_the_answers_of_piped_lines_are_printed(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    give(monkeypatch, b"/help\nhello\n")
+    assert main(["chat", str(bundle), "--max-tokens", "8"]) == 0
+    captured = capsys.readouterr()
+    assert "/reset" in captured.err
+    assert captured.out.endswith("\n")
+    assert ">" not in captured.out.splitlines()[0][:2]
+
+
+def test_a_piped_line_that_is_no_text_is_wrong_usage(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    give(monkeypatch, b"hello\n\xff\n")
+    assert main(["chat", str(bundle), "--max-tokens", "2"]) == 2
+    assert "line 2 of standard input is not UTF-8" in capsys.readouterr().err
+
+
+def test_a_person_may_go_on_after_a_line_that_is_too_long(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with edgekit.load(bundle, context=96) as model:
+        chat = Chat(model, None, answering.settings_of(max_tokens=4), progress=Silent(), silent=True)
+        chat.talk(iter(["a" * 200, "b\udcff", "hello"]), patient=True)
+        assert [turn["prompt"] for turn in chat.turns] == ["hello"]
+    assert capsys.readouterr().err.count("error: ") == 2
+
+
+def test_ctrl_c_stops_the_answer_and_the_chat_goes_on(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Impatient(io.StringIO):
+        """Stands for a terminal whose user presses Ctrl-C at the second piece."""
+
+        pieces = 0
+
+        def write(self, text: str) -> int:
+            self.pieces += 1
+            if self.pieces == 2:
+                raise KeyboardInterrupt
+            return super().write(text)
+
+    shown = Impatient()
+    monkeypatch.setattr(sys, "stdout", shown)
+    with edgekit.load(bundle) as model:
+        chat = Chat(model, None, answering.settings_of(max_tokens=20), progress=Silent(), silent=False)
+        chat.talk(iter(["hello", "again"]), patient=False)
+        stopped, second = chat.turns
+    assert stopped["finish_reason"] == "cancelled"
+    assert len(stopped["tokens"]) < 20
+    assert second["finish_reason"] in ("length", "stop")
+
+
+def test_ctrl_d_and_ctrl_c_at_the_prompt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from edgekit.cli.chat import _typed_lines
+
+    events = iter(["one", KeyboardInterrupt(), "two", EOFError()])
+
+    def ask(_: str) -> str:
+        event = next(events)
+        if isinstance(event, BaseException):
+            raise event
+        return event
+
+    monkeypatch.setattr("builtins.input", ask)
+    assert [line for line in _typed_lines() if line] == ["one", "two"]
+    assert "Ctrl-D" in capsys.readouterr().err

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from tiny_checkpoint import write_tiny_checkpoint
+
+from edgekit.cli import main
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_the_first_result_is_near_the_top() -> None:
+    assert "Paris" in "\n".join(README.splitlines()[:20])
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("readme")
+    source = write_tiny_checkpoint(folder / "tiny")
+    assert main(["export", str(source), "-o", str(folder / "smollm2.edge"), "--json"]) == 0
+    return folder / "smollm2.edge"
+
+
+@pytest.mark.parametrize("code", BLOCKS, ids=[f"block {index}" for index in range(1, len(BLOCKS) + 1)])
+def test_its_python_runs(
+    code: str, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(bundle, tmp_path / bundle.name)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README))
+def test_its_links_lead_somewhere(link: str) -> None:
+    assert (ROOT / link).is_file()
