@@ -1,0 +1,109 @@
+"""OpenVINO itself: imported without its telemetry, its settings, and models read with errors in words."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from edgekit.decoder import LoadOptions
+from edgekit.errors import BundleError, UsageError, install_hint
+
+PRECISION_VARIABLE = "EDGEKIT_OPENVINO_PRECISION"
+"""Forces the precision of quantized bundles' arithmetic, for measuring: f32, bf16 or f16."""
+
+_NEEDS = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
+_KV = {"f32": "f32", "f16": "f16", "int8": "u8"}
+_PLACE = re.compile(r'offset="(-?\d{1,40})" size="(-?\d{1,40})"')
+_IMPORT = threading.Lock()
+_TELEMETRY = "openvino_telemetry"
+
+
+def engine() -> Any:  # noqa: ANN401 - an untyped module
+    """Import openvino without its telemetry.
+
+    `import openvino` sends an event to a collector through the package openvino_telemetry, and knows no switch against
+    it; where that package cannot be imported it uses a stub of its own (openvino/tools/ovc/telemetry_utils.py).
+    """
+    with _IMPORT:
+        known = sys.modules.get(_TELEMETRY, _TELEMETRY)
+        if "openvino" not in sys.modules:
+            sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # what makes an import fail
+        try:
+            return importlib.import_module("openvino")
+        finally:
+            if sys.modules.get(_TELEMETRY, _TELEMETRY) is None:
+                del sys.modules[_TELEMETRY]
+            if not isinstance(known, str):
+                sys.modules[_TELEMETRY] = known
+
+
+def settings(core: Any, options: LoadOptions, quantization: str) -> dict[str, str]:  # noqa: ANN401
+    """Return the engine's settings.
+
+    Float bundles are computed exactly as written. Quantized ones get what the CPU is fastest with; their keys are
+    quantized token by token, because by channel a rewind into a block would change what stays in it.
+    """
+    chosen = {"PERFORMANCE_HINT": "LATENCY", "KEY_CACHE_QUANT_MODE": "BY_TOKEN"}
+    if options.threads is not None:
+        chosen["INFERENCE_NUM_THREADS"] = str(options.threads)
+    exact = quantization == "none"
+    chosen["KV_CACHE_PRECISION"] = ("f32" if exact else "u8") if options.kv == "auto" else _KV[options.kv]
+    forced = os.environ.get(PRECISION_VARIABLE)
+    if forced:
+        chosen["INFERENCE_PRECISION_HINT"] = _supported(forced, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    elif exact:
+        chosen["INFERENCE_PRECISION_HINT"] = "f32"
+    if exact:
+        chosen["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = "0"
+    return chosen
+
+
+def _supported(precision: str, capabilities: list[str]) -> str:
+    if precision not in _NEEDS:
+        raise UsageError(f"{PRECISION_VARIABLE} is {precision!r}", f"choose one of: {', '.join(_NEEDS)}")
+    if _NEEDS[precision] not in capabilities:
+        raise UsageError(
+            f"{PRECISION_VARIABLE} asks for {precision}, which this CPU does not compute with",
+            f"unset it, or set it to f32 (the CPU has {', '.join(capabilities)})",
+        )
+    return precision
+
+
+def read_model(core: Any, xml: Path, weights: Path) -> Any:  # noqa: ANN401
+    """Read an IR.
+
+    Raises:
+        BundleError: it is no IR of this engine's version, or names bytes that its weights do not have.
+    """
+    size = weights.stat().st_size
+    for offset, length in _PLACE.findall(xml.read_text(encoding="utf-8", errors="replace")):
+        if int(offset) < 0 or int(length) < 0 or int(offset) + int(length) > size:
+            raise BundleError(
+                f"{xml} names {length} bytes at {offset}; {weights.name} has {size}",
+                "the bundle is damaged: copy it again, or export it again",
+            )
+    try:
+        return core.read_model(str(xml), str(weights))
+    except Exception as error:
+        raise load_error(xml, error) from error
+
+
+def load_error(xml: Path, error: Exception) -> BundleError:
+    """Return what to tell a user whose model the engine refuses."""
+    version = importlib.import_module("openvino").__version__.split("-")[0]
+    return BundleError(
+        f"OpenVINO {version} cannot load {xml}: {reason(error)}",
+        f"update it ({install_hint('openvino')} --upgrade), or export the bundle again",
+    )
+
+
+def reason(error: Exception) -> str:
+    """Return what an engine's error says, without the places in its source."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    said = [line for line in lines if line and not line.startswith(("Exception from", "Check '"))]
+    return (said or lines or [type(error).__name__])[-1][:300]
