@@ -1,0 +1,218 @@
+"""`edgekit verify`: is a bundle right, and what did quantization cost?
+
+Two losses, measured apart. Fidelity: the engine's logits against `reference.py` computing with the very weights that
+were written. Quantization loss: the same logits against the unquantized checkpoint.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.resources
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit import registry
+from edgekit.bundle import Bundle
+from edgekit.bundle_writer import replace_manifest
+from edgekit.chat import render_chat
+from edgekit.decoder import LoadOptions
+from edgekit.errors import RuntimeUnavailableError
+from edgekit.manifest import Manifest
+from edgekit.progress import Progress, Silent
+from edgekit.session import open_session
+from edgekit.tokenizer import Tokenizer
+from edgekit_exporters.architecture import read_model
+from edgekit_exporters.checkpoint import Checkpoint
+from edgekit_exporters.checkpoints import open_checkpoint
+from edgekit_exporters.figures import Fidelity, Loss, fidelity, loss
+from edgekit_exporters.format import find_format
+from edgekit_exporters.reference import Reference
+from edgekit_exporters.weights import Float32
+
+TOKENS = 384
+"""Positions that are compared: enough for the figures, few enough for numpy at 4 B parameters."""
+
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormatVerdict:
+    """What was measured of one format, and with which engine."""
+
+    runtime: str
+    engine: str
+    fidelity: Fidelity
+    loss: Loss | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the format is within its thresholds. A loss has none: it is the price that was asked for."""
+        return self.fidelity.passed
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures as the manifest keeps them."""
+        quality: dict[str, Any] = {"runtime": self.runtime, "engine": self.engine, "passed": self.passed}
+        quality["fidelity"] = dataclasses.asdict(self.fidelity)
+        if self.loss is not None:
+            quality["loss"] = dataclasses.asdict(self.loss)
+        return quality
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """The result for a whole bundle."""
+
+    path: Path
+    formats: Mapping[str, FormatVerdict]
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
+    """Formats that no engine here can run, each with the reason."""
+    tokenizer_agrees: bool | None = None
+    """Whether token ids equal those of the checkpoint's own tokenizer; None: not compared."""
+    template_agrees: bool | None = None
+    """Whether the chat template renders as the checkpoint's own; None: not compared."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything that was compared holds, and every format was."""
+        agree = self.tokenizer_agrees is not False and self.template_agrees is not False
+        return agree and not self.unmeasured and all(verdict.passed for verdict in self.formats.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `verify --json` prints."""
+        return {
+            "path": str(self.path),
+            "passed": self.passed,
+            "formats": {name: verdict.to_json() for name, verdict in self.formats.items()},
+            "unmeasured": dict(self.unmeasured),
+            "tokenizer_agrees": self.tokenizer_agrees,
+            "template_agrees": self.template_agrees,
+        }
+
+
+def verify(
+    bundle_path: str | Path, against: str | Path | None = None, *, progress: Progress | None = None
+) -> Verification:
+    """Measure every format of a bundle and write the figures into its manifest.
+
+    Args:
+        bundle_path: The bundle's folder.
+        against: The checkpoint it was made from, for the quantization loss and the agreement of texts.
+        progress: Who is told.
+
+    Raises:
+        EdgekitError: the bundle or the checkpoint cannot be read, or does not belong to the other.
+    """
+    progress = progress or Silent()
+    bundle = Bundle.open(bundle_path)
+    bundle.check_hashes(progress)
+    ids = sample_ids(bundle)
+    checkpoint = open_checkpoint(against, progress=progress) if against is not None else None
+    try:
+        truth = _unquantized(checkpoint, ids, progress) if checkpoint is not None else None
+        verdicts, unmeasured = {}, {}
+        for name in bundle.manifest.formats:
+            try:
+                verdicts[name] = _measure(bundle, name, ids, truth, progress)
+            except RuntimeUnavailableError as error:
+                unmeasured[name] = error.message
+        _keep(bundle, verdicts)
+        return Verification(
+            path=bundle.path,
+            formats=verdicts,
+            unmeasured=unmeasured,
+            tokenizer_agrees=None if checkpoint is None else _tokenizer_agrees(bundle, checkpoint),
+            template_agrees=None if checkpoint is None else _template_agrees(bundle, checkpoint),
+        )
+    finally:
+        if checkpoint is not None:
+            checkpoint.close()
+
+
+def sample_ids(bundle: Bundle) -> Ids:
+    """Return the token ids that are compared: a text of our own, or seeded random ids where there is no tokenizer."""
+    manifest = bundle.manifest
+    limits = [entry.context_max for entry in manifest.formats.values() if entry.context_max is not None]
+    length = min(TOKENS, manifest.spec.context, *limits)
+    if bundle.tokenizer_path() is None:
+        return np.random.default_rng(0).integers(0, manifest.spec.vocab_size, length)
+    ids = Tokenizer.open(bundle).encode(sample_text("verification"))
+    return np.asarray(ids[:length], np.int64)
+
+
+def sample_text(name: str) -> str:
+    """Return a text that ships with the exporter: "verification" or "calibration"; they share no sentence."""
+    return (importlib.resources.files("edgekit_exporters") / "texts" / f"{name}.txt").read_text(encoding="utf-8")
+
+
+def _measure(bundle: Bundle, name: str, ids: Ids, truth: Float32 | None, progress: Progress) -> FormatVerdict:
+    runtime = _runtime_for(bundle, name)
+    options = LoadOptions(context=len(ids))
+    progress.start(f"{name}: compute with {runtime.name}", len(ids), "tokens")
+    try:
+        with open_session(bundle, runtime.name, options) as session:
+            measured = session.forward(ids, last=len(ids), progress=progress)
+    finally:
+        progress.finish()
+    progress.start(f"{name}: compute the reference", None, "tokens")
+    try:
+        reference = Reference(bundle.manifest.spec, find_format(name).read_weights(bundle.path)).logits(ids)
+    finally:
+        progress.finish()
+    return FormatVerdict(
+        runtime=runtime.name,
+        engine=runtime.available().version,
+        fidelity=fidelity(measured, reference, exact=bundle.manifest.quantization.get("mode") == "none"),
+        loss=None if truth is None else loss(measured, truth, ids),
+    )
+
+
+def _runtime_for(bundle: Bundle, format_name: str) -> Any:  # noqa: ANN401 - a Runtime
+    """Return a runtime that executes this very format."""
+    reasons = []
+    for candidate in map(registry.runtime, registry.runtime_names()):
+        if candidate.format == format_name:
+            if candidate.available().ok:
+                return candidate
+            reasons.append(f"{candidate.name}: {candidate.available().reason}")
+    raise RuntimeUnavailableError(f"{bundle.path}: nothing here runs {format_name}: {'; '.join(reasons)}")
+
+
+def _unquantized(checkpoint: Checkpoint, ids: Ids, progress: Progress) -> Float32:
+    progress.start("compute the unquantized checkpoint", None, "tokens")
+    try:
+        model = read_model(checkpoint)
+        return Reference(model.spec, model.weights).logits(ids)
+    finally:
+        progress.finish()
+
+
+def _keep(bundle: Bundle, verdicts: Mapping[str, FormatVerdict]) -> None:
+    """Write the figures into the manifest; a loss that was not measured this time is kept from before."""
+    manifest: Manifest = bundle.manifest
+    formats = {}
+    for name, entry in manifest.formats.items():
+        quality = {**entry.quality, **verdicts[name].to_json()} if name in verdicts else entry.quality
+        formats[name] = dataclasses.replace(entry, quality=quality)
+    replace_manifest(bundle, dataclasses.replace(manifest, formats=formats))
+
+
+def _tokenizer_agrees(bundle: Bundle, checkpoint: Checkpoint) -> bool | None:
+    path = bundle.tokenizer_path()
+    if path is None or checkpoint.tokenizer_json is None:
+        return None if checkpoint.tokenizer_json is None and path is None else False
+    return path.read_bytes() == checkpoint.tokenizer_json.encode()
+
+
+def _template_agrees(bundle: Bundle, checkpoint: Checkpoint) -> bool | None:
+    ours, theirs = bundle.chat_template(), checkpoint.chat_template
+    if ours is None or theirs is None:
+        return None if ours is theirs else False
+    messages = [{"role": "user", "content": "Turn the AC down."}]
+    bos, eos = bundle.manifest.bos_token, bundle.manifest.eos_token
+    rendered = (render_chat(template, messages, bos_token=bos, eos_token=eos) for template in (ours, theirs))
+    return len(set(rendered)) == 1
