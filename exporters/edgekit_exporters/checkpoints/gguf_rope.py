@@ -56,11 +56,11 @@ def read_rope(
     factors = {
         kind: _factors(tensors, kind, rotated // 2, where) for kind in ("freqs", "factors_long", "factors_short")
     }
-    if factors["factors_long"] is not None and factors["factors_short"] is not None:
-        out["rope_scaling"] = _longrope(factors["factors_long"], factors["factors_short"], given, where)
-        out["original_max_position_embeddings"] = int(
-            positive(given, "scaling.original_context_length", where, config["max_position_embeddings"])
-        )
+    long, short = factors["factors_long"], factors["factors_short"]
+    if long is not None and short is not None:
+        out.update(_longrope(long, short, given, config["max_position_embeddings"], where))
+    elif long is not None or short is not None:
+        raise CheckpointError(f"{where}: one of rope_factors_long and rope_factors_short is missing", _AGAIN)
     elif factors["freqs"] is not None and not np.all(factors["freqs"] == 1.0):
         out["rope_scaling"] = llama3_scaling(factors["freqs"], theta, where)
     else:
@@ -80,11 +80,19 @@ def _factors(tensors: Mapping[str, GgufRows], kind: str, count: int, where: str)
     return values
 
 
-def _longrope(long: Float64, short: Float64, given: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _longrope(long: Float64, short: Float64, given: Mapping[str, Any], context: int, where: str) -> dict[str, Any]:
+    original = int(positive(given, "scaling.original_context_length", where, context))
     scaling: dict[str, Any] = {"type": "longrope", "long_factor": _decimals(long), "short_factor": _decimals(short)}
     if "scaling.attn_factor" in given:
-        scaling["attention_factor"] = positive(given, "scaling.attn_factor", where, 1.0)
-    return scaling
+        factor = float(positive(given, "scaling.attn_factor", where, 1.0))
+        if not math.isclose(factor, _longrope_factor(context, original), rel_tol=1e-4):
+            scaling["attention_factor"] = factor
+    return {"rope_scaling": scaling, "original_max_position_embeddings": original}
+
+
+def _longrope_factor(context: int, original: int) -> float:
+    """Return what cos and sin are multiplied by where the config says nothing (the paper's equation 7)."""
+    return math.sqrt(1 + math.log(context / original) / math.log(original)) if context > original > 1 else 1.0
 
 
 def _plain(given: Mapping[str, Any], where: str) -> dict[str, Any] | None:

@@ -27,6 +27,9 @@ SPACE = "\u2581"
 """SentencePiece's visible space."""
 
 
+_UNSTRIPPED = {"<unk>", "<s>", "<|endoftext|>"}
+
+
 @dataclass(frozen=True)
 class GgufTokenizer:
     """The text of tokenizer.json and the values of tokenizer_config.json."""
@@ -60,7 +63,7 @@ def build_tokenizer(metadata: Mapping[str, Any], config: Mapping[str, Any], wher
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": vocabulary.added_tokens(),
+        "added_tokens": vocabulary.added_tokens(strips=kind == "llama" and config["model_type"] == "phi3"),
         **pieces,
         "post_processor": _template(
             vocabulary.special("bos") if begins else None, vocabulary.special("eos") if ends else None
@@ -105,11 +108,20 @@ class _Vocabulary:
             return None
         return self.tokens[index], index
 
-    def added_tokens(self) -> list[dict[str, Any]]:
-        """Return the tokens that are found in a text before anything else; control tokens are special."""
-        flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    def added_tokens(self, *, strips: bool) -> list[dict[str, Any]]:
+        """Return the tokens that are found in a text before anything else; control tokens are special.
+
+        Phi-3's swallow the spaces behind them (`strips`), which GGUF does not say; llama.cpp has the same exceptions.
+        """
+        flags = {"single_word": False, "lstrip": False, "normalized": False}
         return [
-            {"id": index, "content": token, **flags, "special": kind != USER_DEFINED}
+            {
+                "id": index,
+                "content": token,
+                **flags,
+                "rstrip": strips and token not in _UNSTRIPPED,
+                "special": kind != USER_DEFINED,
+            }
             for index, (token, kind) in enumerate(zip(self.tokens, self.types, strict=True))
             if kind in (UNKNOWN, CONTROL, USER_DEFINED) and token
         ]

@@ -65,6 +65,10 @@ LLAMA_NAMES = {
     "mlp.gate_proj": "ffn_gate",
     "mlp.up_proj": "ffn_up",
     "mlp.down_proj": "ffn_down",
+    "self_attn.q_norm": "attn_q_norm",
+    "self_attn.k_norm": "attn_k_norm",
+    "self_attn.qkv_proj": "attn_qkv",
+    "mlp.gate_up_proj": "ffn_up",
 }
 
 
@@ -121,14 +125,13 @@ def golden_gguf(shared: Path, tmp_path: Path) -> Callable[..., Path]:
             for name, rows in checkpoint.tensors.items():
                 values = rows.all()
                 for projection, heads in (("q_proj", "num_attention_heads"), ("k_proj", "num_key_value_heads")):
-                    if projection in name:
+                    if projection in name and architecture == "llama":
                         values = permute(values, config[heads])
                 if values.ndim == 1 or kind == gguf.GGMLQuantizationType.F32:
                     writer.add_tensor(gguf_name(name), np.ascontiguousarray(values))
                 else:
                     writer.add_tensor(gguf_name(name), gguf.quants.quantize(values, kind), raw_dtype=kind)
-            if (config.get("rope_scaling") or {}).get("rope_type") == "llama3":
-                writer.add_tensor("rope_freqs.weight", llama3_factors(config))
+            _add_rope(writer, config)
         if extra:
             extra(writer)
         writer.write_header_to_file()
@@ -149,12 +152,28 @@ def _add_metadata(writer: gguf.GGUFWriter, config: Mapping[str, Any]) -> None:
     writer.add_feed_forward_length(config["intermediate_size"])
     writer.add_head_count(config["num_attention_heads"])
     writer.add_head_count_kv(config["num_key_value_heads"])
-    writer.add_key_length(config["head_dim"])
-    writer.add_value_length(config["head_dim"])
-    writer.add_rope_dimension_count(config["head_dim"])
+    head_dim = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+    writer.add_key_length(head_dim)
+    writer.add_value_length(head_dim)
+    writer.add_rope_dimension_count(int(head_dim * config.get("partial_rotary_factor", 1.0)))
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     writer.add_rope_freq_base(config.get("rope_theta") or config["rope_parameters"]["rope_theta"])
     writer.add_vocab_size(config["vocab_size"])
+
+
+def _add_rope(writer: gguf.GGUFWriter, config: Mapping[str, Any]) -> None:
+    scaling = config.get("rope_scaling") or {}
+    if scaling.get("rope_type") == "llama3":
+        writer.add_tensor("rope_freqs.weight", llama3_factors(config))
+    if config["model_type"] == "phi3":
+        writer.add_sliding_window(config["sliding_window"] or 0)
+        writer.add_rope_scaling_orig_ctx_len(config["original_max_position_embeddings"])
+    if scaling.get("type") == "longrope":
+        original = config["original_max_position_embeddings"]
+        ratio = config["max_position_embeddings"] / original
+        writer.add_rope_scaling_attn_factors(float(np.sqrt(1 + np.log(ratio) / np.log(original))))
+        for kind in ("long", "short"):
+            writer.add_tensor(f"rope_factors_{kind}.weight", np.array(scaling[f"{kind}_factor"], np.float32))
 
 
 @pytest.fixture

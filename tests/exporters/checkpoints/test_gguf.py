@@ -13,6 +13,7 @@ from edgekit.errors import CheckpointError, UnsupportedError
 from edgekit_exporters.checkpoints.folder import open_folder
 from edgekit_exporters.checkpoints.gguf import halves_order, open_gguf
 from edgekit_exporters.checkpoints.gguf_tensors import GgufRows
+from edgekit_exporters.reference import Reference
 from edgekit_exporters.weights import Take
 
 Convert = Callable[..., Path]
@@ -74,6 +75,21 @@ def test_the_config_comes_back(shared: Path, golden_gguf: Convert, case: str) ->
     assert {key: config[key] for key in same} == {key: original[key] for key in same}
     assert config["rope_theta"] == (original.get("rope_theta") or original["rope_parameters"]["rope_theta"])
     assert config["rope_scaling"] == original.get("rope_scaling")
+
+
+OTHERS = {"qwen2": "qwen2", "qwen3": "qwen3", "phi3": "phi3", "phi3_longrope": "phi3", "phi4mini": "phi3"}
+
+
+@pytest.mark.parametrize("case", [*LLAMAS, *OTHERS])
+def test_the_rebuilt_checkpoint_gives_the_recorded_logits(shared: Path, golden_gguf: Convert, case: str) -> None:
+    golden = np.load(shared / "golden" / "decoders" / case / "golden.npz")
+    reference = Reference.open(golden_gguf(case, architecture=OTHERS.get(case, "llama")))
+    numbers = [name.removeprefix("ids_") for name in golden.files if name.startswith("ids_")]
+    assert len(numbers) >= 3
+    for number in numbers:
+        logits, wanted = reference.logits(golden[f"ids_{number}"]), golden[f"logits_{number}"]
+        assert np.abs(logits - wanted).max() <= 1e-4 * np.abs(wanted).max()
+    reference.close()
 
 
 def test_name_and_licence_come_from_the_metadata(golden_gguf: Convert) -> None:
@@ -159,6 +175,14 @@ def test_absent_features_may_be_named(golden_gguf: Convert) -> None:
 
     with open_gguf(golden_gguf("llama_gqa", extra=add)) as checkpoint:
         assert checkpoint.config["rope_scaling"] is None
+
+
+def test_half_of_the_longrope_factors_is_refused(golden_gguf: Convert) -> None:
+    def add(writer: gguf.GGUFWriter) -> None:
+        writer.add_tensor("rope_factors_long.weight", np.ones(8, np.float32))
+
+    with pytest.raises(CheckpointError, match="one of rope_factors_long and rope_factors_short is missing"):
+        open_gguf(golden_gguf("llama_gqa", extra=add))
 
 
 def test_linear_scaling_is_read(golden_gguf: Convert) -> None:

@@ -190,7 +190,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         open_gguf(tmp_path / "no.gguf")
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(noise=st.binary(max_size=300), version=st.sampled_from([2, 3]))
 def test_noise_behind_the_magic_never_escapes(tmp_path: Path, noise: bytes, version: int) -> None:
     path = tmp_path / "noise.gguf"
@@ -202,7 +202,7 @@ def test_noise_behind_the_magic_never_escapes(tmp_path: Path, noise: bytes, vers
 def test_a_real_file_cut_anywhere_is_refused(golden_gguf: Convert, tmp_path: Path) -> None:
     whole = golden_gguf("llama_gqa").read_bytes()
     path = tmp_path / "cut.gguf"
-    for cut in sorted({*range(0, 4000, 97), len(whole) // 2, len(whole) - 1000}):
+    for cut in sorted({*range(0, 4000, 197), len(whole) // 2, len(whole) - 1000}):
         path.write_bytes(whole[:cut])
         with pytest.raises(CheckpointError, match="cut"):
             open_gguf(path)
@@ -211,7 +211,7 @@ def test_a_real_file_cut_anywhere_is_refused(golden_gguf: Convert, tmp_path: Pat
 def test_a_real_file_with_flipped_bytes_never_escapes(golden_gguf: Convert, tmp_path: Path) -> None:
     whole = bytearray(golden_gguf("llama_gqa").read_bytes())
     path, random = tmp_path / "flipped.gguf", np.random.default_rng(0)
-    for _ in range(150):
+    for _ in range(60):
         flipped = whole.copy()
         for at in random.integers(0, 2500, 3):
             flipped[at] = random.integers(256)

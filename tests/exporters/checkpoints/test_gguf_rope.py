@@ -47,7 +47,7 @@ def test_published_parameters_come_back(head_dim: int, factor: float, original: 
     assert llama3_scaling(factors_of(head_dim, 500000.0, scaling), 500000.0, "file") == scaling
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     head_dim=st.sampled_from([16, 32, 64, 80, 128]),
     factor=st.sampled_from([2.0, 4.0, 8.0, 32.0]),

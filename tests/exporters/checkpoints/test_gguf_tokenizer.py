@@ -17,7 +17,7 @@ from edgekit_exporters.checkpoints.gguf_pretokenizers import PRETOKENIZERS
 from edgekit_exporters.checkpoints.gguf_tokenizer import GgufTokenizer, build_tokenizer
 
 Convert = Callable[..., Path]
-CONFIG = {"vocab_size": 1000, "max_position_embeddings": 128}
+CONFIG = {"vocab_size": 1000, "max_position_embeddings": 128, "model_type": "phi3"}
 
 TEXTS = [
     "",
@@ -27,7 +27,7 @@ TEXTS = [
     "1234567890 3.14159",
     "\t\tif x:\r\n\t\treturn y",
     "naïve café",
-    "<|user|>\nHi<|end|>\n<|assistant|>",
+    "<|user|>\nHi<|end|>\n<|assistant|>  \n Ho<|endoftext|> !",
     "\U0001f642\U0001f469\u200d\U0001f467 ok",
     "中文 and العربية",
     "a<s>b</s>",
@@ -57,7 +57,6 @@ def phi3_metadata(shared: Path) -> tuple[dict[str, Any], Tokenizer]:
     types = np.ones(len(tokens), np.int32)
     types[3:259] = 6
     for added in document["added_tokens"]:
-        added.update(rstrip=False)  # GGUF does not carry it
         types[added["id"]] = 2 if added["content"] == "<unk>" else 3
     document["added_tokens"] = [added for added in document["added_tokens"] if added["id"] in tokens.values()]
     metadata = {

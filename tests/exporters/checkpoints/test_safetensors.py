@@ -63,7 +63,7 @@ def test_bfloat16_is_the_upper_half_of_float32(tmp_path: Path, write_safetensors
     np.testing.assert_array_equal(rows.all(), values)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_shapes_and_spans_come_back(tmp_path: Path, write_safetensors: Write, data: st.DataObject) -> None:
     shapes = data.draw(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=2), min_size=1, max_size=4))
@@ -191,7 +191,7 @@ def test_a_header_beyond_the_limit_is_refused_before_it_is_read(tmp_path: Path) 
         read(path)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(noise=st.binary(max_size=200), cut=st.integers(0, 150))
 def test_noise_and_cuts_never_escape(tmp_path: Path, write_safetensors: Write, noise: bytes, cut: int) -> None:
     whole = write_safetensors(tmp_path / "a", {"w": np.ones((3, 2), np.float32)}).read_bytes()
