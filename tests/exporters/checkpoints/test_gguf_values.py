@@ -49,6 +49,7 @@ def test_other_types_are_refused_with_key_and_value() -> None:
         number({"k": np.array([1, 2])}, "k", "file", 0)
 
 
+@pytest.mark.slow
 def test_any_key_may_hold_anything(golden_gguf: Convert, tiny_vocabulary: Callable[..., None]) -> None:
     keys: set[str] = set()
 

