@@ -12,10 +12,13 @@ import numpy.typing as npt
 from edgekit.errors import EdgekitError, UsageError
 
 Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
 
-_TOP_P_CANDIDATES = 4096
+_COLDEST = 1e-30
+"""Below it float32 runs out, and the draw has long become the argmax."""
+_ROWS = 16
+_CANDIDATES = (256, 4096)
+_BLOCK = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +93,9 @@ class Sampler:
         return scores
 
     def _draw(self, scores: Float32, position: int) -> int:
-        ids, probabilities = kept(scores, self._sampling)
-        bounds = probabilities.cumsum()
-        chosen = int(np.searchsorted(bounds, self._uniform(position) * bounds[-1], side="right"))
-        return int(ids[min(chosen, len(ids) - 1)])
+        ids, weights = kept(scores, self._sampling)
+        place = _place(weights, self._uniform(position))
+        return place if ids is None else int(ids[place])
 
     def _uniform(self, position: int) -> float:
         if position != self._position + 1:
@@ -102,23 +104,22 @@ class Sampler:
         return float(self._random.random())  # takes exactly one step of the generator
 
 
-def kept(scores: Float32, sampling: Sampling) -> tuple[Ids, Float64]:
-    """Return the tokens that may be drawn, in the order of their ids, and their probabilities (float64, sum 1)."""
-    ids = np.arange(len(scores))
-    if 0 < sampling.top_k < len(scores):
-        place = len(scores) - sampling.top_k
-        ids = np.flatnonzero(scores >= np.partition(scores, place)[place])
-    # The largest is taken off first, in float64: a small temperature would overflow.
-    values = scores[ids].astype(np.float64)
-    weights = np.exp((values - values.max()) / sampling.temperature)
+def kept(scores: Float32, sampling: Sampling) -> tuple[Ids | None, Float32]:
+    """Return the tokens that may be drawn, in the order of their ids, and weights in proportion to their probabilities.
+
+    None stands for all tokens. The weights are float32, as transformers computes; the largest is 1.
+    """
+    ids = _largest(scores, sampling.top_k) if 0 < sampling.top_k < len(scores) else None
+    values = (scores if ids is None else scores[ids]) - scores.max()
+    with np.errstate(over="ignore"):  # a small temperature makes -inf of all but the largest, which is right
+        weights = np.exp(values / np.float32(max(sampling.temperature, _COLDEST)))
     if sampling.top_p < 1:
         order = _nucleus(weights, sampling.top_p)
-        ids, weights = ids[order], weights[order]
+        ids, weights = order if ids is None else ids[order], weights[order]
     if sampling.min_p > 0:
-        # The likeliest has weight 1, so its share is the weight itself.
-        order = np.flatnonzero(weights >= sampling.min_p)
-        ids, weights = ids[order], weights[order]
-    return ids, weights / weights.sum()
+        order = np.flatnonzero(weights >= np.float32(sampling.min_p))
+        ids, weights = order if ids is None else ids[order], weights[order]
+    return ids, weights
 
 
 def log_probability(logits: Float32, token: int) -> float:
@@ -136,17 +137,59 @@ def log_probability(logits: Float32, token: int) -> float:
     return float(logits[token]) - float(largest) - math.log(total)
 
 
-def _nucleus(weights: Float64, top_p: float) -> Ids:
-    """Return the indices, rising, of the fewest largest weights that have the share `top_p` of all."""
-    goal = top_p * weights.sum()
-    # All weights below this border together have less than what may be left out: only the others need sorting.
-    likely = np.flatnonzero(weights >= (weights.sum() - goal) / len(weights))
-    if len(likely) > _TOP_P_CANDIDATES:
-        most = likely[np.argpartition(weights[likely], -_TOP_P_CANDIDATES)[-_TOP_P_CANDIDATES:]]
-        likely = np.sort(most) if weights[most].sum() >= goal else likely
-    order = likely[np.argsort(-weights[likely], kind="stable")]
-    before = weights[order].cumsum() - weights[order]
-    return np.sort(order[before < goal])
+def _largest(values: Float32, count: int) -> Ids:
+    """Return the indices, rising, of the `count` largest values and of all that equal the last of them."""
+    likely = np.flatnonzero(values >= _bound(values, count))
+    few = values[likely]
+    return likely[few >= np.partition(few, len(few) - count)[len(few) - count]]
+
+
+def _bound(values: Float32, count: int) -> np.float32:
+    """Return a bound that at least `count` values reach and few more do, without sorting all of them.
+
+    It is the `count` largest of the maxima of many columns: each column has at least one such value.
+    """
+    columns = len(values) // _ROWS
+    if count > columns:
+        return np.float32(-np.inf)
+    maxima = values[: columns * _ROWS].reshape(_ROWS, columns).max(axis=0)
+    return np.float32(np.partition(maxima, columns - count)[columns - count])
+
+
+def _nucleus(weights: Float32, top_p: float) -> Ids:
+    """Return the indices, rising, of the fewest largest weights that have the share `top_p` of all.
+
+    Of equal weights at its edge those with the smaller index are in it.
+    """
+    total = float(weights.sum(dtype=np.float64))
+    goal = top_p * total
+    for candidates in _CANDIDATES:
+        likely = np.flatnonzero(weights >= _bound(weights, candidates))
+        if weights[likely].sum(dtype=np.float64) >= goal:
+            break
+    else:
+        # All weights below this border together have less than what may be left out: only the others need sorting.
+        likely = np.flatnonzero(weights >= np.float32(0.999 * (total - goal) / len(weights)))
+    few = weights[likely]
+    falling = np.sort(few)[::-1].astype(np.float64)
+    count = max(1, int(np.searchsorted(falling.cumsum() - falling, goal)))
+    edge = np.float32(falling[count - 1])
+    above, equal = likely[few > edge], likely[few == edge]
+    return np.sort(np.concatenate([above, equal[: count - len(above)]]))
+
+
+def _place(weights: Float32, share: float) -> int:
+    """Return the first index up to which the weights sum to more than `share` (0 <= share < 1) of them all.
+
+    First among blocks, then within one: a running sum over a whole vocabulary takes 1.2 ms.
+    """
+    ends = np.add.reduceat(weights, np.arange(0, len(weights), _BLOCK), dtype=np.float64).cumsum()
+    # Rounding must lead neither behind the last token that has any weight, nor behind the block's.
+    goal = min(share * ends[-1], np.nextafter(ends[-1], 0.0))
+    block = int(np.searchsorted(ends, goal, side="right"))
+    within = weights[block * _BLOCK : (block + 1) * _BLOCK].cumsum(dtype=np.float64)
+    rest = min(goal - (ends[block - 1] if block else 0.0), np.nextafter(within[-1], 0.0))
+    return block * _BLOCK + int(np.searchsorted(within, rest, side="right"))
 
 
 def _check(name: str, value: object, low: float, high: float, expected: str) -> None:

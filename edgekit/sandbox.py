@@ -22,11 +22,11 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 from jinja2.visitor import NodeTransformer
 
-MAX_STEPS = 400_000
+MAX_STEPS = 200_000
 """Loop iterations, calls, filters and arithmetic of one rendering."""
-MAX_SIZE = 16_000_000
+MAX_SIZE = 32_000_000
 """Characters that one rendering may produce on the way, besides `SIZE_PER_INPUT` for each one it was given."""
-SIZE_PER_INPUT = 256
+SIZE_PER_INPUT = 1024
 MAX_SECONDS = 10.0
 """Processor time: long scans of long texts count as single steps."""
 
@@ -72,7 +72,7 @@ class Budget:
         total, pending = 0, [value]
         while pending:
             item = pending.pop()
-            total += 2 + _length(item)
+            total += 2 + _length(item)  # two for quotes or a comma
             if isinstance(item, Namespace):
                 item = object.__getattribute__(item, "_Namespace__attrs")
             if isinstance(item, Mapping):
@@ -249,7 +249,7 @@ def _length(value: Any) -> int:  # noqa: ANN401 - any value of a template
     if isinstance(value, (str, bytes)):
         return len(value)
     if isinstance(value, (list, tuple, dict, set)):
-        return 8 * len(value)
+        return 16 + 8 * len(value)
     return value.bit_length() // 3 if isinstance(value, int) else 0
 
 

@@ -35,6 +35,8 @@ class TextStream:
             return ""
         if self._tokenizer.byte_level:
             return self._bytes.decode(self._bytes_of(token))
+        if self._tokenizer.token(token) is None:  # outside of the vocabulary: decoding leaves it out
+            return ""
         self._window.append(token)
         if self._unfinished(token):
             return ""
