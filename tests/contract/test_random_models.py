@@ -1,0 +1,107 @@
+"""Models of shapes that nobody published, through every format and its runtime, against the reference."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from random_models import CONTEXT, models, write_model
+
+from edgekit.decoder import LoadOptions
+from edgekit.registry import runtime, runtime_names
+from edgekit.session import open_session
+from edgekit_exporters.architecture import Model
+from edgekit_exporters.format import find_format
+from edgekit_exporters.quantization import Quantization
+from edgekit_exporters.reference import Reference
+
+RUNTIMES = [
+    pytest.param(name, marks=[] if name == "onnx" else [pytest.mark.slow])
+    for name in runtime_names()
+    if runtime(name).available().ok
+]
+
+# The short run is the same every time; the long one looks for what nobody has seen.
+quick = settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+long = settings(quick, max_examples=400, derandomize=False)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def check_float(name: str, model: Model, tokens: list[int], cut: int) -> None:
+    ids = np.array(tokens) % model.spec.vocab_size
+    truth = Reference(model.spec, model.weights).logits(ids)
+    tolerance = 1e-3 * np.abs(truth).max()
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = write_model(model, Path(folder, "b.edge"), runtime(name).format, "none")
+        read = find_format(runtime(name).format).read_weights(bundle.path)
+        assert set(read) == set(model.weights)
+        for weight, rows in model.weights.items():
+            np.testing.assert_array_equal(read[weight].all(), rows.all())
+        with open_session(bundle, name, LoadOptions(context=CONTEXT, threads=1)) as session:
+            assert np.abs(session.forward(ids, last=len(ids)) - truth).max() <= tolerance
+            session.rewind(0)
+            if cut < len(ids):
+                session.forward(ids[:cut])
+                rest = session.forward(ids[cut:], last=len(ids) - cut)
+                assert np.abs(rest[-1] - truth[-1]).max() <= tolerance
+
+
+def check_quantized(name: str, model: Model, tokens: list[int], quantization: Quantization) -> None:
+    ids = np.array(tokens) % model.spec.vocab_size
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = write_model(model, Path(folder, "b.edge"), runtime(name).format, quantization)
+        weights = find_format(runtime(name).format).read_weights(bundle.path)
+        for weight, rows in model.weights.items():
+            original, error = rows.all(), weights[weight].all() - rows.all()
+            assert np.abs(error).max() <= (0.2 if quantization == "int4" else 0.02) * np.abs(original).max()
+        truth = Reference(model.spec, weights).logits(ids)
+        with open_session(bundle, name, LoadOptions(context=CONTEXT, threads=1)) as session:
+            logits = session.forward(ids, last=len(ids))
+        # Random models round more coarsely than any real one; a wrong layout is off by its whole size.
+        assert np.sqrt(np.square(logits - truth).mean()) <= 0.2 * np.sqrt(np.square(truth).mean())
+
+
+# The norm of a handful of values is nearly their sign: rounding would turn it over.
+WIDE = models(narrowest=24)
+TOKENS = st.lists(st.integers(0, 1000), min_size=1, max_size=CONTEXT)
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+@quick
+@given(model=models(), tokens=TOKENS, cut=st.integers(1, CONTEXT))
+def test_float(name: str, model: Model, tokens: list[int], cut: int) -> None:
+    check_float(name, model, tokens, cut)
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+@quick
+@given(model=WIDE, tokens=TOKENS, quantization=st.sampled_from(["int8", "int4"]))
+def test_quantized(name: str, model: Model, tokens: list[int], quantization: Quantization) -> None:
+    check_quantized(name, model, tokens, quantization)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUNTIMES)
+@long
+@given(model=models(), tokens=TOKENS, cut=st.integers(1, CONTEXT))
+def test_float_at_length(name: str, model: Model, tokens: list[int], cut: int) -> None:
+    check_float(name, model, tokens, cut)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUNTIMES)
+@long
+@given(model=WIDE, tokens=TOKENS, quantization=st.sampled_from(["int8", "int4"]))
+def test_quantized_at_length(name: str, model: Model, tokens: list[int], quantization: Quantization) -> None:
+    check_quantized(name, model, tokens, quantization)
