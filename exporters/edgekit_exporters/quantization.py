@@ -25,6 +25,9 @@ AUTO_INT4_PARAMETERS = 500_000_000
 SEARCH_RATIOS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75)
 """Shrinkings of a block's range that the int4 search tries: cutting off outliers often rounds the rest better."""
 
+STRETCH_RATIOS = (8 / 7, 15 / 14)
+"""Where -8 is on one side only, values on the other side as large as the largest want a wider range."""
+
 CHUNK = 1 << 16
 """Elements quantized at once: temporaries stay in the second-level cache, which makes the search twice as fast."""
 
@@ -39,6 +42,8 @@ class Encoding:
     """Elements of a row that share a scale; None: the whole row."""
     zero_point: bool = False
     """Unsigned values around a zero point; without it, signed ones around 0."""
+    plain_scales: bool = False
+    """Scales are positive and exact in bfloat16 and float16 alike (XNNPACK's blocks); signed values only."""
 
     @property
     def quantized(self) -> bool:
@@ -111,7 +116,7 @@ def encode(rows: Float32, encoding: Encoding) -> Encoded:
         if encoding.zero_point:
             values[part], scales[part], zero_points[part] = _asymmetric(flat[part], encoding.bits)
         else:
-            values[part], scales[part] = _symmetric(flat[part], encoding.bits)
+            values[part], scales[part] = _symmetric(flat[part], encoding)
     return Encoded(
         values.reshape(count, padded),
         scales.reshape(count, blocks),
@@ -147,23 +152,37 @@ def _asymmetric(blocks: Float32, bits: int) -> tuple[npt.NDArray[np.uint8], Floa
     return (best.levels + best.zero[:, None]).astype(np.uint8), best.scale, best.zero.astype(np.uint8)
 
 
-def _symmetric(blocks: Float32, bits: int) -> tuple[npt.NDArray[np.int8], Float32]:
+def _symmetric(blocks: Float32, encoding: Encoding) -> tuple[npt.NDArray[np.int8], Float32]:
     """Quantize blocks [n, width] to signed values around 0.
 
     At 4 bits the largest value by magnitude takes the level -8, which the positive side does not have, as in
-    llama.cpp's Q4_0; at 8 bits the range is -127..127.
+    llama.cpp's Q4_0; where scales are positive it takes -8 or 7 by its sign. At 8 bits the range is -127..127.
     """
+    bits = encoding.bits
     largest = np.take_along_axis(blocks, np.abs(blocks).argmax(axis=1)[:, None], axis=1)[:, 0]
     low, high = (np.float32(-8), np.float32(7)) if bits == 4 else (np.float32(-127), np.float32(127))
+    ratios: Sequence[float] = (1.0,)
+    if bits == 4:
+        whole = largest / (np.where(largest > 0, high, low) if encoding.plain_scales else low)
+        ratios = (*STRETCH_RATIOS, *SEARCH_RATIOS) if encoding.plain_scales else SEARCH_RATIOS
+    else:
+        whole = np.abs(largest) / high
     best: _Best | None = None
-    for ratio in SEARCH_RATIOS if bits == 4 else (1.0,):
-        scale = largest * np.float32(ratio) / low if bits == 4 else np.abs(largest) / high
+    for ratio in ratios:
+        scale = whole * np.float32(ratio)
         scale = np.where(scale == 0, np.float32(1), scale)
         levels = np.rint(blocks / scale[:, None])
         np.clip(levels, low, high, out=levels)
         best = _Best.of(best, blocks, levels, scale, np.zeros_like(scale))
     assert best is not None
-    return best.levels.astype(np.int8), best.scale
+    return best.levels.astype(np.int8), _plain(best.scale) if encoding.plain_scales else best.scale
+
+
+def _plain(scales: Float32) -> Float32:
+    """Return positive scales rounded to 8 significant bits, none so small that float16 would lose some of them."""
+    bits = np.maximum(scales, np.float32(2.0**-17)).view(np.uint32)
+    rounded: Float32 = ((bits + 0x7FFF + (bits >> 16 & 1)) & np.uint32(0xFFFF0000)).view(np.float32)
+    return rounded
 
 
 @dataclass

@@ -1,0 +1,231 @@
+"""The TFLite format: one flatbuffer with several signatures over one set of weights and one cache.
+
+A signature computes a fixed number of tokens and attends a fixed span of the cache, because that is what the engine
+runs fast: what is attended costs, not what is in it. There are three kinds, each for up to three spans:
+
+    decode          1 token,    logits [1, 1, vocab]
+    chunk_16        16 tokens,  logits [1, 16, vocab]: checks guesses
+    prefill_128     128 tokens, no logits: the tokens of a prompt but its last
+
+The ones that attend the whole cache have these names, which LiteRT-LM looks for; the others are span256_decode and so
+on. Inputs: `tokens` int32 [1, n]; `input_pos` int32 [n], the consecutive positions of the new tokens; `mask`
+[1, 1, n, span], 0 where a position is seen and a large negative number where it is not; `kv_cache_k_0`, `kv_cache_v_0`
+and so on, which are outputs too; `rope_offset` int32 [1] where there is LongRoPE: 0 for its short table, its border for
+the long one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekit.errors import MissingExtraError
+from edgekit.spec import Activation, Attention, Norm
+from edgekit_exporters.architecture import Model
+from edgekit_exporters.decoder import decode
+from edgekit_exporters.format import WriteOptions, Written
+from edgekit_exporters.operations import Projection
+from edgekit_exporters.quantization import Encoding
+from edgekit_exporters.stream import Slot
+from edgekit_exporters.weights import Weights
+
+try:
+    from edgekit_exporters.formats._tflite_attention import AttentionNodes
+    from edgekit_exporters.formats._tflite_graph import INT32, External, Flatbuffer, Subgraph, Value
+    from edgekit_exporters.formats._tflite_nodes import Nodes
+    from edgekit_exporters.formats._tflite_weights import Store, choose_encoding, read_stored
+except ModuleNotFoundError as error:
+    if error.name not in ("ai_edge_litert", "flatbuffers"):
+        raise
+    raise MissingExtraError("ai-edge-litert", "writing the tflite format", "tflite") from error
+
+FILE = "tflite/model.tflite"
+SPANS = (256, 1024)
+"""Spans besides the whole context; each costs load time (about a second per signature at 4 billion parameters)."""
+CHUNK = 16
+PREFILL = 128
+
+
+@dataclass(frozen=True)
+class Signature:
+    """One of the model's entry points."""
+
+    kind: str
+    tokens: int
+    span: int
+    context: int
+
+    @property
+    def name(self) -> str:
+        """Its name in the file."""
+        name = self.kind if self.tokens == 1 else f"{self.kind}_{self.tokens}"
+        return name if self.span == self.context else f"span{self.span}_{name}"
+
+
+def signatures(context: int) -> list[Signature]:
+    """Return the signatures of a model with this context, the smallest spans first."""
+    kinds = [("decode", 1), ("chunk", CHUNK), ("prefill", PREFILL)]
+    spans = [span for span in SPANS if span < context] + [context]
+    return [Signature(kind, tokens, span, context) for span in spans for kind, tokens in kinds if tokens <= span]
+
+
+class TfliteFormat:
+    """The format, for the exporter."""
+
+    name = "tflite"
+
+    def begin(self, model: Model, bundle: Path, options: WriteOptions) -> TfliteWriting:
+        """Record all signatures and write the flatbuffer."""
+        (bundle / FILE).parent.mkdir()
+        return TfliteWriting(model, bundle / FILE, options)
+
+    def read_weights(self, bundle: Path) -> Weights:
+        """Return the weights that were written, by the tensors that the engine sees."""
+        return read_stored(bundle / FILE)
+
+
+FORMAT = TfliteFormat()
+
+
+class TfliteWriting:
+    """A .tflite file being written."""
+
+    def __init__(self, model: Model, path: Path, options: WriteOptions) -> None:
+        self.options = options
+        self._signatures = signatures(options.context)
+        flatbuffer = Flatbuffer()
+        self._store = Store(model.weights, flatbuffer)
+        for signature in self._signatures:
+            decode(
+                _Recorder(model, Subgraph(flatbuffer, signature.name), self._store, signature, options),
+                model.spec,
+                model.weights,
+            )
+        self._file, self.slots = self._store.begin(path)
+
+    slots: list[Slot]
+
+    def finish(self) -> Written:
+        """Close the file."""
+        self._file.close()
+        encodings = {part.weight: str(part.encoding) for part in self._store.parts}
+        return Written(
+            files=(FILE,),
+            context_max=self.options.context,
+            encodings=encodings,
+            details={"signatures": [signature.name for signature in self._signatures]},
+        )
+
+    def abort(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class _Recorder:
+    """`Operations` that record one signature; values are [n, width]."""
+
+    def __init__(
+        self, model: Model, graph: Subgraph, store: Store, signature: Signature, options: WriteOptions
+    ) -> None:
+        self.weights, self.graph, self.store, self.signature, self.options = (
+            model.weights,
+            graph,
+            store,
+            signature,
+            options,
+        )
+        self.nodes = Nodes(graph)
+        self.tokens = graph.input("tokens", (1, signature.tokens), INT32)
+        self.attention = AttentionNodes(
+            self.nodes, store, signature.tokens, signature.span, signature.context, model.spec.border
+        )
+
+    def embed(self, table: str) -> _Stream:
+        ids = self.nodes.reshape(self.tokens, (self.signature.tokens,))
+        return _Stream(self.nodes.lookup(self._stack(table), ids))
+
+    def positions(self, table: str) -> _Stream:
+        return _Stream(self.nodes.gather(self.graph.external(self._stack(table)), self.attention.input_pos))
+
+    def linear(self, x: _Stream, *projections: Projection) -> tuple[_Stream, ...]:
+        """One product over the stacked rows of all projections."""
+        names = tuple(p.weight for p in projections)
+        if len({self._encoding(name) for name in names}) > 1:
+            return tuple(out for p in projections for out in self.linear(x, p))
+        rows = tuple(self.weights[name].shape[0] for name in names)
+        bias = None
+        if any(p.bias is not None for p in projections):
+            bias = self.graph.external(self.store.bias(tuple(p.bias for p in projections), rows))
+        product = self.nodes.fully_connected(self._use(x), self._stack(*names), bias)
+        if len(rows) == 1:
+            return (_Stream(product),)
+        return tuple(_Stream(product, (sum(rows[:k]), width)) for k, width in enumerate(rows))
+
+    def norm(self, x: _Stream, norm: Norm, weight: str, bias: str | None = None) -> _Stream:
+        out = self.nodes.multiply(self.nodes.normalise(self._use(x), norm), self._vector(weight))
+        return _Stream(out if bias is None else self.nodes.add(out, self._vector(bias)))
+
+    def add(self, a: _Stream, b: _Stream) -> _Stream:
+        return _Stream(self.nodes.add(self._use(a), self._use(b)))
+
+    def add_norm(
+        self, a: _Stream, b: _Stream, norm: Norm, weight: str, bias: str | None = None
+    ) -> tuple[_Stream, _Stream]:
+        total = self.add(a, b)
+        return total, self.norm(total, norm, weight, bias)
+
+    def multiply(self, a: _Stream, b: _Stream | float) -> _Stream:
+        other = self._use(b) if isinstance(b, _Stream) else self.graph.number(b)
+        return _Stream(self.nodes.multiply(self._use(a), other))
+
+    def activation(self, x: _Stream, kind: Activation) -> _Stream:
+        return _Stream(self.nodes.activation(self._use(x), kind))
+
+    def softcap(self, x: _Stream, cap: float) -> _Stream:
+        return _Stream(self.nodes.softcap(self._use(x), cap))
+
+    def attend(
+        self,
+        q: _Stream,
+        k: _Stream,
+        v: _Stream,
+        attention: Attention,
+        layer: int,
+        q_norm: str | None = None,
+        k_norm: str | None = None,
+    ) -> _Stream:
+        """The whole fused product where q, k and v are its parts."""
+        fused = all(x.part is not None and x.value == q.value for x in (q, k, v))
+        parts = [q.value] if fused else [self._use(x) for x in (q, k, v)]
+        norms = [self._vector(name) for name in (q_norm, k_norm) if name is not None]
+        return _Stream(self.attention.attend(parts, attention, layer, norms))
+
+    def select(self, x: _Stream) -> _Stream:
+        """Nothing: a signature has logits of all its tokens or of none."""
+        return x
+
+    def output(self, name: str, x: _Stream) -> None:
+        """Prefill has no logits; what only they need is left out when the subgraph is packed."""
+        if self.signature.kind != "prefill":
+            value = self._use(x)
+            self.graph.output(name, self.nodes.reshape(value, (1, *value.shape)))
+
+    def _encoding(self, weight: str) -> Encoding:
+        return choose_encoding(weight, self.weights[weight].shape, self.options.quantization)
+
+    def _stack(self, *names: str) -> External:
+        return self.store.stack(names, self._encoding(names[0]))
+
+    def _vector(self, name: str) -> Value:
+        return self.graph.external(self._stack(name))
+
+    def _use(self, x: _Stream) -> Value:
+        return x.value if x.part is None else self.nodes.columns(x.value, *x.part)
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """A value [n, width], or a part of a fused product: its first column and how many."""
+
+    value: Value
+    part: tuple[int, int] | None = None

@@ -1,0 +1,173 @@
+"""A .tflite in ai-edge-litert's CompiledModel: the cache is our own memory, read and written in place."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from ai_edge_litert.compiled_model import CompiledModel
+from ai_edge_litert.environment import Environment
+from ai_edge_litert.hardware_accelerator import HardwareAccelerator
+from ai_edge_litert.options import CpuOptions, Options
+from ai_edge_litert.tensor_buffer import TensorBuffer
+
+from edgekit.decoder import Float32
+
+ALIGNMENT = 64
+"""Bytes; memory that is not aligned so would be copied instead of used."""
+
+
+class EngineError(Exception):
+    """The engine refused; the text is its own."""
+
+
+class CompiledEngine:
+    """A loaded model; `cache` is what its signatures read and write, by their inputs' names."""
+
+    def __init__(self, path: Path, threads: int, weight_cache: str) -> None:
+        cpu = CpuOptions(num_threads=threads, xnnpack_weight_cache_path=weight_cache)
+        options = Options(hardware_accelerators=HardwareAccelerator.CPU, cpu_options=cpu)
+        with _Silence() as silence:
+            try:
+                self._model: Any = CompiledModel.from_file(str(path), environment=_environment(), options=options)
+                keys = self._model.get_signature_list()
+                self.inputs = {key: _shapes(self._model.get_input_tensor_details(key)) for key in keys}
+                self.outputs = {key: _shapes(self._model.get_output_tensor_details(key)) for key in keys}
+            except (RuntimeError, ValueError) as error:
+                raise _refusal(error, silence) from error
+        self._ports: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+        sizes = {name: shape[0] for name, shape in self.inputs["decode"].items() if name.startswith("kv_cache_")}
+        self._sides = [_Side(sizes)]
+
+    @property
+    def cache(self) -> dict[str, Float32]:
+        """The cache as the next run will read it: float32 vectors."""
+        return self._sides[0].arrays
+
+    @property
+    def in_place(self) -> bool:
+        """Whether one buffer is input and output of the cache."""
+        return len(self._sides) == 1
+
+    def use_two_buffers(self) -> None:
+        """From now on, read one cache and write another, in turn: what every engine must be able to do."""
+        if self.in_place:
+            self._sides.append(_Side({name: len(array) for name, array in self.cache.items()}))
+
+    def run(self, key: str, feeds: Mapping[str, npt.NDArray[Any]]) -> Float32 | None:
+        """Run a signature and return its logits [n, vocab], if it has some."""
+        if key not in self._ports:
+            # The first run prepares the signature, and talks.
+            with _Silence() as silence:
+                try:
+                    self._ports[key] = self._create(key)
+                    self._run(key, feeds)
+                except (RuntimeError, ValueError) as error:
+                    raise _refusal(error, silence) from error
+        else:
+            self._run(key, feeds)
+        self._sides.reverse()
+        outputs = self._ports[key][1]
+        if "logits" not in outputs:
+            return None
+        shape = self.outputs[key]["logits"]
+        logits: Float32 = outputs["logits"].read(int(np.prod(shape)), np.float32).reshape(shape[-2:])
+        return logits
+
+    def close(self) -> None:
+        """Free everything."""
+        with _Silence():
+            self._ports.clear()
+            self._sides.clear()
+            self._model = None
+
+    def _run(self, key: str, feeds: Mapping[str, npt.NDArray[Any]]) -> None:
+        inputs, outputs = self._ports[key]
+        for name, array in feeds.items():
+            if name in inputs:
+                inputs[name].write(array)
+        read, written = self._sides[0], self._sides[-1]
+        self._model.run_by_name(key, {**inputs, **read.buffers}, {**outputs, **written.buffers})
+
+    def _create(self, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        create = self._model.create_input_buffer_by_name
+        inputs = {name: create(key, name) for name in self.inputs[key] if not name.startswith("kv_cache_")}
+        create = self._model.create_output_buffer_by_name
+        outputs = {name: create(key, name) for name in self.outputs[key] if not name.startswith("kv_cache_")}
+        return inputs, outputs
+
+
+def _shapes(details: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(int(size) for size in entry["shape"]) for name, entry in details.items()}
+
+
+class _Side:
+    """Memory for a cache. Fresh pages are zeros and cost nothing before they are written."""
+
+    def __init__(self, sizes: Mapping[str, int]) -> None:
+        self.arrays = {name: _aligned(size) for name, size in sizes.items()}
+        self.buffers = {name: TensorBuffer.create_from_host_memory(array) for name, array in self.arrays.items()}
+
+
+def _aligned(size: int) -> Float32:
+    spare = ALIGNMENT // 4
+    array = np.zeros(size + spare, np.float32)
+    first = -array.ctypes.data // 4 % spare
+    return array[first : first + size]
+
+
+def _environment() -> Any:  # noqa: ANN401 - untyped
+    """Return an environment for the CPU alone; left to itself, the engine loads every accelerator that it finds."""
+    nowhere = str(Path(__file__).parent)
+    return Environment.create(runtime_path=nowhere, compiler_plugin_path=nowhere, dispatch_library_path=nowhere)
+
+
+class _Silence:
+    """Keeps what the engine says on stderr (a dozen lines per load, which it cannot be asked not to say)."""
+
+    def __enter__(self) -> _Silence:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+        self._file = tempfile.TemporaryFile()
+        try:
+            self._stderr: int | None = os.dup(2)
+            os.dup2(self._file.fileno(), 2)
+        except OSError:  # a program without a console has no stderr
+            self._stderr = None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._stderr is not None:
+            os.dup2(self._stderr, 2)
+            os.close(self._stderr)
+        self._file.close()
+
+    def errors(self) -> list[str]:
+        """Return what it called errors."""
+        self._file.seek(0)
+        lines = self._file.read().decode(errors="replace").splitlines()
+        return [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+
+
+@atexit.register
+def _silence_for_good() -> None:
+    """Keep the engine's farewell, two lines about accelerators, off the screen; Python has said everything by then."""
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def _refusal(error: Exception, silence: _Silence) -> EngineError:
+    """Return the engine's own words: the first error it reported is the cause; the exception often has none."""
+    errors = silence.errors()
+    words = errors[0] if errors else str(error).strip().splitlines()[0]
+    return EngineError(words[:300])

@@ -1,0 +1,96 @@
+"""TFLite on the CPU: ai-edge-litert's CompiledModel, or tflite-runtime's Interpreter for float bundles.
+
+Packed weights are kept in a file of the user's cache folder, which several loads and processes share.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+from pathlib import Path
+
+from edgekit.bundle import Bundle
+from edgekit.decoder import Availability, Decoder, LoadOptions
+from edgekit.errors import BundleError, RuntimeUnavailableError, UsageError, install_hint
+from edgekit.machine import physical_cores
+from edgekit_runtimes._tflite_decoder import TfliteDecoder, works_in_place
+from edgekit_runtimes._tflite_weight_cache import WeightCache
+
+FILE = "tflite/model.tflite"
+OLDEST = (2, 3)
+"""Of ai-edge-litert: the first in which this was tried. Before, the cache could not be our own memory."""
+
+LOG = logging.getLogger(__name__)
+
+
+class TfliteRuntime:
+    """The runtime, for the registry."""
+
+    name = "tflite"
+    format = "tflite"
+
+    def available(self) -> Availability:
+        """Say which engine is installed: ai-edge-litert, new enough, or else tflite-runtime."""
+        hint = install_hint("tflite")
+        version = _installed("ai-edge-litert")
+        if version is None:
+            old = _installed("tflite-runtime")
+            if old is not None:
+                return Availability(ok=True, version=f"tflite-runtime {old}", hint=hint)
+            return Availability(ok=False, reason="ai-edge-litert is not installed", hint=hint)
+        if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+            oldest = ".".join(map(str, OLDEST))
+            reason = f"ai-edge-litert {version} is older than {oldest}"
+            return Availability(ok=False, version=version, reason=reason, hint=hint)
+        return Availability(ok=True, version=version)
+
+    def open_decoder(self, bundle: Bundle, options: LoadOptions) -> Decoder:
+        """Load the model."""
+        if options.kv not in ("auto", "f32"):
+            raise UsageError(f"the tflite runtime has no {options.kv} cache", 'use kv="auto" or kv="f32"')
+        path = bundle.file(FILE)
+        threads = options.threads or physical_cores()
+        version = _installed("ai-edge-litert")
+        if version is None:
+            return _open_interpreter(bundle, path, options, threads)
+        return _open_compiled(bundle, path, options, threads, version)
+
+
+RUNTIME = TfliteRuntime()
+
+
+def _open_compiled(bundle: Bundle, path: Path, options: LoadOptions, threads: int, version: str) -> Decoder:
+    from edgekit_runtimes._tflite_compiled import CompiledEngine, EngineError
+
+    try:
+        with WeightCache(bundle.manifest.files[FILE], version) as packed:
+            engine = CompiledEngine(path, threads, packed)
+            decoder = TfliteDecoder(bundle, options, engine)
+            if not works_in_place(engine):
+                LOG.warning("ai-edge-litert %s does not update a cache in place; two are used instead", version)
+                engine.use_two_buffers()
+    except EngineError as error:
+        raise BundleError(
+            f"ai-edge-litert {version} cannot run {path}: {error}",
+            f"bring it up to date with {install_hint('tflite')} --upgrade, or export the bundle again",
+        ) from error
+    return decoder
+
+
+def _open_interpreter(bundle: Bundle, path: Path, options: LoadOptions, threads: int) -> Decoder:
+    mode = bundle.manifest.quantization.get("mode")
+    if mode != "none":
+        raise RuntimeUnavailableError(
+            f"{bundle.path} is quantized ({mode}), which tflite-runtime computes wrongly",
+            f"use ai-edge-litert instead: {install_hint('tflite')}",
+        )
+    from edgekit_runtimes._tflite_interpreter import InterpreterEngine
+
+    return TfliteDecoder(bundle, options, InterpreterEngine(path, threads))
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
