@@ -39,6 +39,10 @@ class AttentionNodes:
             for x, count in ((q, attention.heads), (k, attention.kv_heads), (v, attention.kv_heads))
         )
         if norms is not None and attention.qk_norm is not None:
+            if attention.qk_norm_by_head:
+                own = graph.constant([-1, attention.head_dim])
+                q_norm, k_norm = (graph.one("Reshape", weight, own, special_zero=False) for weight in norms)
+                norms = q_norm, k_norm
             q, k = (norm_nodes(graph, x, attention.qk_norm, weight) for x, weight in zip((q, k), norms, strict=True))
         q, k, v = (graph.one("Transpose", x, graph.constant([0, 2, 1, 3])) for x in (q, k, v))
         if attention.rope is not None:
