@@ -62,6 +62,7 @@ class Sampler:
         self._sampling = sampling
         self._seed = secrets.randbits(64) if sampling.seed is None else sampling.seed
         self._position = -1
+        self._scratch: Float32 | None = None  # new memory for each token costs more than the sum itself
         self._random = np.random.Generator(np.random.PCG64(self._seed))
 
     def choose(self, logits: Float32, history: npt.ArrayLike) -> tuple[int, float]:
@@ -80,7 +81,9 @@ class Sampler:
         past = np.asarray(history, dtype=np.int64)
         scores = self._penalized(logits, past)
         token = int(scores.argmax()) if self._sampling.temperature == 0 else self._draw(scores, len(past))
-        return token, log_probability(logits, token)
+        if self._scratch is None or len(self._scratch) != len(logits):
+            self._scratch = np.empty(len(logits), np.float32)
+        return token, log_probability(logits, token, self._scratch)
 
     def _penalized(self, logits: Float32, past: Ids) -> Float32:
         penalty = np.float32(self._sampling.repetition_penalty)
@@ -122,19 +125,20 @@ def kept(scores: Float32, sampling: Sampling) -> tuple[Ids | None, Float32]:
     return ids, weights
 
 
-def log_probability(logits: Float32, token: int) -> float:
-    """Return the log softmax of float32 [vocab_size] logits at `token`.
+def log_probability(logits: Float32, token: int, scratch: Float32 | None = None) -> float:
+    """Return the log softmax of float32 [vocab_size] logits at `token`; `scratch`, of their size, is overwritten.
 
     Raises:
         EdgekitError: the logits are NaN or infinite.
     """
     largest = logits.max()
-    total = float(np.exp(logits - largest).sum(dtype=np.float64)) if np.isfinite(largest) else math.nan
-    if math.isnan(total):
+    if not np.isfinite(largest):
         raise EdgekitError(
             "the model's logits are not finite", "run `edgekit verify` on the bundle, or export it again"
         )
-    return float(logits[token]) - float(largest) - math.log(total)
+    weights = np.subtract(logits, largest, out=scratch)
+    np.exp(weights, out=weights)
+    return float(logits[token]) - float(largest) - math.log(float(weights.sum()))
 
 
 def _largest(values: Float32, count: int) -> Ids:
