@@ -16,9 +16,14 @@ from edgekit.errors import BundleError, UsageError, install_hint
 PRECISION_VARIABLE = "EDGEKIT_OPENVINO_PRECISION"
 """Forces the precision of quantized bundles' arithmetic, for measuring: f32, bf16 or f16."""
 
+SMALL = 256
+"""Hidden size below which quantized bundles are computed in f32 too."""
+
 _NEEDS = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 _KV = {"f32": "f32", "f16": "f16", "int8": "u8"}
-_PLACE = re.compile(r'offset="(-?\d{1,40})" size="(-?\d{1,40})"')
+_TAG = re.compile(r"<[^<>]*\boffset\s*=[^<>]*>")
+_NUMBER = r"\b{}\s*=\s*[\"']\s*([-+]?\d{{1,40}})\s*[\"']"
+_NOTE = r'<{} value="([^"<>]*)" />'
 _IMPORT = threading.Lock()
 _TELEMETRY = "openvino_telemetry"
 
@@ -42,23 +47,24 @@ def engine() -> Any:  # noqa: ANN401 - an untyped module
                 sys.modules[_TELEMETRY] = known
 
 
-def settings(core: Any, options: LoadOptions, quantization: str) -> dict[str, str]:  # noqa: ANN401
+def settings(core: Any, options: LoadOptions, quantization: str, hidden_size: int) -> dict[str, str]:  # noqa: ANN401
     """Return the engine's settings.
 
     Float bundles are computed exactly as written. Quantized ones get what the CPU is fastest with; their keys are
-    quantized token by token, because by channel a rewind into a block would change what stays in it.
+    quantized token by token, because by channel a rewind into a block would change what stays in it. Small models
+    are spared the quantization of activations: nothing is gained, and few terms average its errors out.
     """
-    chosen = {"PERFORMANCE_HINT": "LATENCY", "KEY_CACHE_QUANT_MODE": "BY_TOKEN"}
+    chosen = {"PERFORMANCE_HINT": "LATENCY", "KEY_CACHE_QUANT_MODE": "BY_TOKEN", "CACHE_MODE": "OPTIMIZE_SIZE"}
     if options.threads is not None:
         chosen["INFERENCE_NUM_THREADS"] = str(options.threads)
-    exact = quantization == "none"
+    exact, small = quantization == "none", hidden_size < SMALL
     chosen["KV_CACHE_PRECISION"] = ("f32" if exact else "u8") if options.kv == "auto" else _KV[options.kv]
     forced = os.environ.get(PRECISION_VARIABLE)
     if forced:
         chosen["INFERENCE_PRECISION_HINT"] = _supported(forced, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
-    elif exact:
+    elif exact or small:
         chosen["INFERENCE_PRECISION_HINT"] = "f32"
-    if exact:
+    if exact or small:
         chosen["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = "0"
     return chosen
 
@@ -74,19 +80,39 @@ def _supported(precision: str, capabilities: list[str]) -> str:
     return precision
 
 
-def read_model(core: Any, xml: Path, weights: Path) -> Any:  # noqa: ANN401
-    """Read an IR.
+def check_places(xml: Path, weights: Path) -> None:
+    """Refuse an IR that names bytes outside of its weights: the engine's own check can be passed by an overflow.
 
     Raises:
-        BundleError: it is no IR of this engine's version, or names bytes that its weights do not have.
+        BundleError: with the place.
     """
     size = weights.stat().st_size
-    for offset, length in _PLACE.findall(xml.read_text(encoding="utf-8", errors="replace")):
-        if int(offset) < 0 or int(length) < 0 or int(offset) + int(length) > size:
+    for tag in _TAG.findall(xml.read_text(encoding="utf-8", errors="replace")):
+        offset, length = (_number(tag, name) for name in ("offset", "size"))
+        if offset is None or length is None or min(offset, length) < 0 or offset + length > size:
             raise BundleError(
                 f"{xml} names {length} bytes at {offset}; {weights.name} has {size}",
                 "the bundle is damaged: copy it again, or export it again",
             )
+
+
+def _number(tag: str, name: str) -> int | None:
+    found = re.search(_NUMBER.format(name), tag)
+    return int(found.group(1)) if found else None
+
+
+def noted(xml: Path, key: str) -> str:
+    """Return what the format noted for the runtime in the model's rt_info, "" where it did not."""
+    found = re.search(_NOTE.format(re.escape(key)), xml.read_text(encoding="utf-8", errors="replace"))
+    return found.group(1) if found else ""
+
+
+def read_model(core: Any, xml: Path, weights: Path) -> Any:  # noqa: ANN401
+    """Read an IR.
+
+    Raises:
+        BundleError: it is no IR that this version of the engine can read.
+    """
     try:
         return core.read_model(str(xml), str(weights))
     except Exception as error:

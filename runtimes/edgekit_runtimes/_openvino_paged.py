@@ -85,6 +85,7 @@ class PagedDecoder:
         _, kv_heads, block_size, width = (size.get_length() if k else 0 for k, size in enumerate(node.partial_shape))
         self._block_size = block_size
         blocks = -(-self.context // block_size)
+        # bfloat16, which numpy does not have, is kept as the float16 of the same bits.
         array = np.zeros((blocks, kv_heads, block_size, width), node.element_type.to_dtype())
         self._cache[name] = array
-        self._request.set_tensor(name, self._ov.Tensor(array, shared_memory=True))
+        self._request.set_tensor(name, self._ov.Tensor(array, self._ov.Shape(array.shape), node.element_type))

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import importlib.metadata
 from pathlib import Path
+from typing import Any
 
 from edgekit.bundle import Bundle
 from edgekit.decoder import Availability, Decoder, LoadOptions
-from edgekit.errors import install_hint
-from edgekit_runtimes._openvino_engine import engine, load_error, read_model, settings
-from edgekit_runtimes._openvino_graph import Hooks, make_paged, note
+from edgekit.errors import UsageError, install_hint
+from edgekit.spec import DecoderSpec
+from edgekit_runtimes._openvino_cache import ModelCache
+from edgekit_runtimes._openvino_engine import check_places, engine, load_error, noted, read_model, settings
+from edgekit_runtimes._openvino_graph import Hooks, make_paged
 from edgekit_runtimes._openvino_paged import PagedDecoder
 from edgekit_runtimes._openvino_stateful import StatefulDecoder
 
 OLDEST = (2026, 0)
 """The oldest version whose paged attention has the inputs that are driven here."""
+
+PAGED_INPUT = "past_lens"
 
 FILES = ("openvino/openvino_model.xml", "openvino/openvino_model.bin")
 
@@ -49,21 +54,48 @@ RUNTIME = OpenvinoRuntime()
 
 
 def open_model(xml: Path, weights: Path, bundle: Bundle, options: LoadOptions) -> PagedDecoder | StatefulDecoder:
-    """Read, change and compile a model."""
+    """Take the compiled model from the cache, or read, change and compile it."""
     ov, spec = engine(), bundle.manifest.spec
     core = ov.Core()
+    check_places(xml, weights)
+    chosen = settings(core, options, noted(xml, "quantization"), spec.hidden_size)
+    cache = ModelCache(
+        {
+            "files": [bundle.manifest.files[name].sha256 for name in FILES],
+            "spec": spec.to_json(),
+            "settings": chosen,
+            "engine": ov.__version__,
+            "cpu": [core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")],
+        }
+    )
+    compiled = cache.load(core, chosen, weights)
+    if compiled is None:
+        compiled = _compile(ov, core, xml, weights, spec, chosen)
+        cache.store(compiled)
+    if any(PAGED_INPUT in node.get_names() for node in compiled.inputs):
+        return PagedDecoder(ov, compiled, spec.vocab_size, options.context)
+    if options.kv not in ("auto", "f32"):
+        raise UsageError(f"the openvino runtime has no {options.kv} cache for this model", 'use kv="auto" or kv="f32"')
+    return StatefulDecoder(ov, compiled, spec.vocab_size, options.context)
+
+
+def _compile(ov: Any, core: Any, xml: Path, weights: Path, spec: DecoderSpec, chosen: dict[str, str]) -> Any:  # noqa: ANN401
+    """Bring a model into the paged form where that is possible, and compile it."""
     model = read_model(core, xml, weights)
-    chosen = settings(core, options, note(model, "quantization"))
     hooks = Hooks(model)
-    paged = make_paged(ov, model, spec)
-    if not paged and any(node.get_type_name() == "PagedAttentionExtension" for node in model.get_ops()):
+    try:
+        paged = make_paged(ov, model, spec)
+    except Exception:  # noqa: BLE001 - the engine raises types of its own: what it cannot transform is run as it is
+        paged = False
+    if not paged:
+        # A transformation that stopped half-way may have changed the model.
         model = read_model(core, xml, weights)
         hooks = Hooks(model)
+        # Variables go through float32 when they are read and set: only such a cache comes back as it was.
+        chosen = {**chosen, "KV_CACHE_PRECISION": "f32"}
     # In the paged form a token is a row of a batch, in the other one of a sequence.
     hooks.install(ov, axis=0 if paged else 1)
     try:
-        compiled = core.compile_model(model, "CPU", chosen)
+        return core.compile_model(model, "CPU", chosen)
     except Exception as error:
         raise load_error(xml, error) from error
-    decoder = PagedDecoder if paged else StatefulDecoder
-    return decoder(ov, compiled, spec.vocab_size, options.context)

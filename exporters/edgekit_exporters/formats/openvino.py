@@ -8,6 +8,7 @@ stays what other tools know. Operations: docs.openvino.ai, "Operation sets".
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ class OpenvinoWriting:
     def __init__(self, model: Model, folder: Path, options: WriteOptions) -> None:
         self.spec, self.options = model.spec, options
         self.graph = graph = Graph(folder)
-        self.weights = WeightNodes(graph, model, options.quantization)
+        self.weights = WeightNodes(graph, model, options)
         self.inputs = {
             name: graph.parameter(name, "I64", "?,?") for name in ("input_ids", "attention_mask", "position_ids")
         }
@@ -91,8 +92,9 @@ class OpenvinoWriting:
 
     def linear(self, x: Value, *projections: Projection) -> tuple[Value, ...]:
         """One product over the stacked rows of all projections."""
-        if len({self.weights.encoding(p.weight) for p in projections}) > 1:
-            return tuple(value for p in projections for value in self.linear(x, p))
+        runs = [tuple(run) for _, run in groupby(projections, lambda p: self.weights.encoding(p.weight))]
+        if len(runs) > 1:
+            return tuple(value for run in runs for value in self.linear(x, *run))
         weight = self.weights.matrix(*(p.weight for p in projections))
         product = self.graph.one("MatMul", x.port, weight, transpose_a=False, transpose_b=True)
         bias = self.weights.bias(projections)
@@ -177,6 +179,8 @@ class OpenvinoWriting:
             files=(f"{FOLDER}/{XML_FILE}", f"{FOLDER}/{DATA_FILE}"),
             context_max=self.options.context,
             encodings={name: str(placed.encoding) for name, placed in self.weights.placed.items()},
+            # The engine's paged attention has no cap on scores: such a model runs as it is written.
+            details={"form": "stateful" if any(layer.softcap for layer in self.spec.layers) else "paged"},
         )
 
     def abort(self) -> None:
