@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,13 @@ from edgekit.errors import CheckpointError, UsageError
 from edgekit.manifest import FormatEntry, Manifest
 from edgekit.progress import Progress, Silent
 from edgekit_exporters.architecture import Model, read_model
+from edgekit_exporters.calibration import calibrate
 from edgekit_exporters.checkpoint import Checkpoint
 from edgekit_exporters.checkpoints import open_checkpoint
 from edgekit_exporters.format import Format, WriteOptions, Writing, Written, find_format
-from edgekit_exporters.quantization import choose
+from edgekit_exporters.quantization import choose, sensitive_weights
 from edgekit_exporters.stream import fill
+from edgekit_exporters.weights import Float32
 
 DEFAULT_CONTEXT = 4096
 """A cache for more is seldom wanted on a device, and every token of it costs memory."""
@@ -58,10 +60,14 @@ def export(
         raise UsageError("no format to write", "for example: --to onnx")
     formats = [find_format(item.strip()) for item in names]
     choose(quantize, 0)
+    if output is not None and not force and Path(output).exists():
+        # Said here already, before anything is fetched; the writer makes sure at the end.
+        raise UsageError(f"the output {output} exists", "replace it with --force, or choose another with -o")
     with open_checkpoint(source, progress=progress) as checkpoint:
         model = read_model(checkpoint)
         options = WriteOptions(
             quantization=choose(quantize, parameters(model)),
+            sensitive=sensitive_weights(model.weights, len(model.spec.layers), parameters(model)),
             context=_context(context, model),
             eos_ids=_eos_ids(checkpoint, model.spec.vocab_size),
             bos_id=_token_id(checkpoint, "bos_token_id"),
@@ -70,7 +76,8 @@ def export(
         name = name or checkpoint.name
         folder = Path(output) if output is not None else Path(f"{name}.edge")
         with BundleWriter(folder, force) as writer:
-            written = _write(formats, model, writer.folder, options, progress)
+            importance = _importance(model, checkpoint, options, progress)
+            written = _write(formats, model, writer.folder, options, importance, progress)
             _write_text_files(checkpoint, writer.folder)
             writer.write(_manifest(name, checkpoint, model, options, written), progress)
     return folder
@@ -81,15 +88,27 @@ def parameters(model: Model) -> int:
     return sum(math.prod(rows.shape) for rows in model.weights.values())
 
 
+def _importance(
+    model: Model, checkpoint: Checkpoint, options: WriteOptions, progress: Progress
+) -> dict[str, Float32] | None:
+    """Only int4 is worth a calibration: at 8 bits every rounding is near enough."""
+    return calibrate(model, checkpoint.tokenizer_json, progress) if options.quantization == "int4" else None
+
+
 def _write(
-    formats: Iterable[Format], model: Model, folder: Path, options: WriteOptions, progress: Progress
+    formats: Iterable[Format],
+    model: Model,
+    folder: Path,
+    options: WriteOptions,
+    importance: Mapping[str, Float32] | None,
+    progress: Progress,
 ) -> dict[str, Written]:
     """Record every format, fill all of them in one pass, and finish them."""
     writings: dict[str, Writing] = {}
     try:
         for each in formats:
             writings[each.name] = each.begin(model, folder, options)
-        fill(model.weights, [slot for writing in writings.values() for slot in writing.slots], progress)
+        fill(model.weights, [slot for writing in writings.values() for slot in writing.slots], progress, importance)
         return {format_name: writing.finish() for format_name, writing in writings.items()}
     except BaseException:
         for writing in writings.values():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -14,7 +15,7 @@ from typing import Any, Protocol, cast
 from edgekit.errors import UsageError
 from edgekit_exporters import formats
 from edgekit_exporters.architecture import Model
-from edgekit_exporters.quantization import Quantization
+from edgekit_exporters.quantization import Quantization, precision
 from edgekit_exporters.stream import Slot
 from edgekit_exporters.weights import Weights
 
@@ -24,12 +25,18 @@ class WriteOptions:
     """How a model is written."""
 
     quantization: Quantization
+    sensitive: frozenset[str] = frozenset()
+    """Weights that stay at 8 bits where the others get 4."""
     context: int
     """Tokens that the written format can hold: its `context_max`."""
     eos_ids: tuple[int, ...] = ()
     bos_id: int | None = None
     pad_id: int | None = None
     """Token ids for files that other people's tools read beside the model."""
+
+    def precision(self, weight: str, shape: Sequence[int]) -> Quantization:
+        """Return the precision of one weight."""
+        return precision(weight, shape, self.quantization, self.sensitive)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ in the tests were recorded, and what every cached computation must agree with.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from edgekit_exporters.operations import Projection
 from edgekit_exporters.weights import BLOCK_BYTES, Float32, Weights
 
 Ids = npt.NDArray[np.int64]
+Observer = Callable[[str, Float32], None]
 
 KEEP_BYTES = 2 << 30
 """Models whose float32 weights are smaller are kept after their first use, others read each time."""
@@ -31,12 +32,14 @@ KEEP_BYTES = 2 << 30
 class Reference:
     """A model computed with numpy: `Reference.open(path).logits(ids)`."""
 
-    def __init__(self, spec: DecoderSpec, weights: Weights, checkpoint: Checkpoint | None = None) -> None:
+    def __init__(
+        self, spec: DecoderSpec, weights: Weights, checkpoint: Checkpoint | None = None, *, keep: bool = True
+    ) -> None:
         self.spec = spec
         self._weights = weights
         self._checkpoint = checkpoint
         total = sum(4 * math.prod(rows.shape) for rows in weights.values())
-        self._kept: dict[str, Float32] | None = {} if total <= KEEP_BYTES else None
+        self._kept: dict[str, Float32] | None = {} if keep and total <= KEEP_BYTES else None
 
     @classmethod
     def open(cls, path: str | Path) -> Reference:
@@ -49,8 +52,12 @@ class Reference:
         model = read_model(checkpoint)
         return cls(model.spec, model.weights, checkpoint)
 
-    def logits(self, ids: Sequence[int] | Ids, rows: Sequence[int] | None = None) -> Float32:
+    def logits(
+        self, ids: Sequence[int] | Ids, rows: Sequence[int] | None = None, observe: Observer | None = None
+    ) -> Float32:
         """Return float32 [n, vocab]: the logits after each of the n tokens, or after those at `rows` only.
+
+        `observe` is told the name of every linear weight and what it is multiplied with, [n, in].
 
         Raises:
             UsageError: no tokens, or one outside of the vocabulary.
@@ -58,7 +65,7 @@ class Reference:
         tokens = np.asarray(ids, dtype=np.int64).reshape(-1)
         if not tokens.size or tokens.min() < 0 or tokens.max() >= self.spec.vocab_size:
             raise UsageError(f"{tokens.size} token ids, not all within 0..{self.spec.vocab_size - 1}")
-        run = _Numpy(self, tokens, None if rows is None else np.asarray(rows, dtype=np.int64))
+        run = _Numpy(self, tokens, None if rows is None else np.asarray(rows, dtype=np.int64), observe)
         decode(run, self.spec, self._weights)
         return run.results["logits"]
 
@@ -99,8 +106,8 @@ class Reference:
 class _Numpy:
     """`Operations` over arrays [n, width]."""
 
-    def __init__(self, reference: Reference, tokens: Ids, wanted: Ids | None) -> None:
-        self.reference, self.tokens, self.wanted = reference, tokens, wanted
+    def __init__(self, reference: Reference, tokens: Ids, wanted: Ids | None, observe: Observer | None) -> None:
+        self.reference, self.tokens, self.wanted, self.observe = reference, tokens, wanted, observe
         self.results: dict[str, Float32] = {}
 
     def embed(self, table: str) -> Float32:
@@ -113,6 +120,8 @@ class _Numpy:
         return tuple(self._project(x, projection) for projection in projections)
 
     def _project(self, x: Float32, projection: Projection) -> Float32:
+        if self.observe is not None:
+            self.observe(projection.weight, x)
         parts = [x @ block.T for _, block in self.reference.blocks(projection.weight)]
         out = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         return out if projection.bias is None else out + self.reference.weight(projection.bias)

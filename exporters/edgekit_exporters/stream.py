@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from edgekit.progress import Progress
 from edgekit_exporters.quantization import Encoded, Encoding, encode
-from edgekit_exporters.weights import Rows, Weights
+from edgekit_exporters.weights import Float32, Rows, Weights
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,13 @@ class Slot:
     """Writes encoded rows, the first of which has this number; called from several threads, in any order."""
 
 
-def fill(weights: Weights, slots: Iterable[Slot], progress: Progress) -> None:
+def fill(
+    weights: Weights, slots: Iterable[Slot], progress: Progress, importance: Mapping[str, Float32] | None = None
+) -> None:
     """Read every weight that has a slot, in the order of `weights`, and write it where it belongs.
 
-    Peak memory is a few row blocks per thread, whatever the size of the model.
+    Peak memory is a few row blocks per thread, whatever the size of the model. `importance` says, by weight, where
+    rounding errors count (see `calibration.py`).
     """
     wanted: dict[str, list[Slot]] = defaultdict(list)
     for slot in slots:
@@ -46,7 +49,7 @@ def fill(weights: Weights, slots: Iterable[Slot], progress: Progress) -> None:
                 # One block waits while each thread has one: more would only be memory.
                 if len(pending) > threads:
                     pending = _collect(pending, progress)
-                pending.add(pool.submit(_write, weights[name], start, stop, wanted[name]))
+                pending.add(pool.submit(_write, weights[name], start, stop, wanted[name], (importance or {}).get(name)))
         while pending:
             pending = _collect(pending, progress)
     finally:
@@ -54,12 +57,12 @@ def fill(weights: Weights, slots: Iterable[Slot], progress: Progress) -> None:
         progress.finish()
 
 
-def _write(rows: Rows, start: int, stop: int, slots: list[Slot]) -> int:
+def _write(rows: Rows, start: int, stop: int, slots: list[Slot], importance: Float32 | None) -> int:
     block = rows.read(start, stop)
     encoded: dict[Encoding, Encoded] = {}
     for slot in slots:
         if slot.encoding not in encoded:
-            encoded[slot.encoding] = encode(block, slot.encoding)
+            encoded[slot.encoding] = encode(block, slot.encoding, importance)
         slot.write(start, encoded[slot.encoding])
     return block.nbytes
 

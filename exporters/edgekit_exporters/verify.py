@@ -7,7 +7,6 @@ were written. Quantization loss: the same logits against the unquantized checkpo
 from __future__ import annotations
 
 import dataclasses
-import importlib.resources
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +26,7 @@ from edgekit.progress import Progress, Silent
 from edgekit.session import open_session
 from edgekit.tokenizer import Tokenizer
 from edgekit_exporters.architecture import read_model
+from edgekit_exporters.calibration import sample_text
 from edgekit_exporters.checkpoint import Checkpoint
 from edgekit_exporters.checkpoints import open_checkpoint
 from edgekit_exporters.figures import Fidelity, Loss, fidelity, loss
@@ -142,11 +142,6 @@ def sample_ids(bundle: Bundle) -> Ids:
         return np.random.default_rng(0).integers(0, manifest.spec.vocab_size, length)
     ids = Tokenizer.open(bundle).encode(sample_text("verification"))
     return np.asarray(ids[:length], np.int64)
-
-
-def sample_text(name: str) -> str:
-    """Return a text that ships with the exporter: "verification" or "calibration"; they share no sentence."""
-    return (importlib.resources.files("edgekit_exporters") / "texts" / f"{name}.txt").read_text(encoding="utf-8")
 
 
 def _measure(bundle: Bundle, name: str, ids: Ids, truth: Float32 | None, progress: Progress) -> FormatVerdict:

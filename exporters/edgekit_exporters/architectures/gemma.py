@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from edgekit.spec import Activation
 from edgekit_exporters.architecture import Model, Tensors
@@ -21,7 +22,7 @@ def read(config: Config, tensors: Tensors) -> Model:
     """Read a checkpoint."""
     config.assume(head_dim=256, rms_norm_eps=1e-6, max_position_embeddings=8192, tie_word_embeddings=True)
     attention = read_attention(config)
-    attention = read_attention(config, rope=context_rope(config, attention))
+    attention = replace(attention, rope=context_rope(config, attention))
     scale = math.sqrt(config.size("hidden_size"))
     spec = read_spec(config, attention, activation=_activation(config), embedding_scale=scale)
     weights = read_weights(tensors, spec, biased=biased_parts(config))

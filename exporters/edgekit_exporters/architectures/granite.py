@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from edgekit_exporters.architecture import Model, Tensors
 from edgekit_exporters.config import Config
 from edgekit_exporters.llama_like import biased_parts, context_rope, read_attention, read_spec, read_weights
@@ -11,7 +13,7 @@ def read(config: Config, tensors: Tensors) -> Model:
     """Read a checkpoint."""
     config.assume(rms_norm_eps=1e-6, max_position_embeddings=2048)
     attention = read_attention(config, scale=config.positive("attention_multiplier", 1.0))
-    attention = read_attention(config, scale=attention.scale, rope=context_rope(config, attention))
+    attention = replace(attention, rope=context_rope(config, attention))
     spec = read_spec(
         config,
         attention,

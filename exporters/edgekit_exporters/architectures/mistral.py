@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from edgekit_exporters.architecture import Model, Tensors
 from edgekit_exporters.config import Config
 from edgekit_exporters.llama_like import context_rope, layer_window, read_attention, read_spec, read_weights
@@ -12,6 +14,6 @@ def read(config: Config, tensors: Tensors) -> Model:
     config.assume(num_key_value_heads=8, sliding_window=4096, rms_norm_eps=1e-6, max_position_embeddings=131072)
     attention = read_attention(config)
     window = layer_window(config, config.optional_size("sliding_window"))
-    attention = read_attention(config, rope=context_rope(config, attention), window=window)
+    attention = replace(attention, rope=context_rope(config, attention), window=window)
     spec = read_spec(config, attention)
     return Model(spec, read_weights(tensors, spec))

@@ -9,10 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from edgekit_exporters.architecture import Model
+from edgekit_exporters.format import WriteOptions
 from edgekit_exporters.formats._openvino_graph import Graph, Port
 from edgekit_exporters.operations import Projection
 from edgekit_exporters.packed import Placed
-from edgekit_exporters.quantization import Encoding, Quantization, precision
+from edgekit_exporters.quantization import Encoding
 from edgekit_exporters.stream import Slot
 
 FLOAT = Encoding(32)
@@ -24,8 +25,8 @@ SMALLEST_BLOCK, LARGEST_BLOCK = 16, 128
 class WeightNodes:
     """Records weights into a graph and leaves slots for their values."""
 
-    def __init__(self, graph: Graph, model: Model, quantization: Quantization) -> None:
-        self.graph, self.shapes, self.quantization = graph, {n: w.shape for n, w in model.weights.items()}, quantization
+    def __init__(self, graph: Graph, model: Model, options: WriteOptions) -> None:
+        self.graph, self.shapes, self.options = graph, {n: w.shape for n, w in model.weights.items()}, options
         self.slots: list[Slot] = []
         self.placed: dict[str, Placed] = {}
         self._vectors: dict[str, Port] = {}
@@ -34,7 +35,7 @@ class WeightNodes:
     def encoding(self, weight: str) -> Encoding:
         """Return the encoding of a weight."""
         shape = self.shapes[weight]
-        chosen = precision(weight, shape, self.quantization)
+        chosen = self.options.precision(weight, shape)
         if chosen == "none":
             return FLOAT
         block = best_block(shape[1]) if chosen == "int4" else None

@@ -29,7 +29,7 @@ from edgekit_exporters.formats._tflite_graph import (
     patch,
 )
 from edgekit_exporters.packed import PackedFile, unpack
-from edgekit_exporters.quantization import Encoded, Encoding, Quantization, decode, precision
+from edgekit_exporters.quantization import Encoded, Encoding, Quantization, decode
 from edgekit_exporters.stream import Slot
 from edgekit_exporters.weights import Float32, Rows, Weights
 
@@ -41,9 +41,8 @@ BLOCKWISE = Encoding(4, block=BLOCK, plain_scales=True)
 DTYPES = {FLOAT: FLOAT32, PER_ROW: INT8, BLOCKWISE: INT4}
 
 
-def choose_encoding(name: str, shape: Sequence[int], mode: Quantization) -> Encoding:
+def choose_encoding(kind: Quantization, shape: Sequence[int]) -> Encoding:
     """Return a weight's encoding; rows that do not fill their blocks stay int8."""
-    kind = precision(name, shape, mode)
     if kind == "int4" and shape[1] % BLOCK == 0:
         return BLOCKWISE
     return FLOAT if kind == "none" else PER_ROW

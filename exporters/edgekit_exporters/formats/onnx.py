@@ -10,6 +10,7 @@ logits are wanted. Its default is the last one, which is what a generator asks f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from edgekit_exporters.formats._onnx_attention import AttentionNodes
 from edgekit_exporters.formats._onnx_graph import DATA_FILE, Graph, read_index_text
 from edgekit_exporters.operations import Projection
 from edgekit_exporters.packed import Placed, read_index, write_index
-from edgekit_exporters.quantization import Encoding, Quantization, precision
+from edgekit_exporters.quantization import Encoding, Quantization
 from edgekit_exporters.stream import Slot
 from edgekit_exporters.weights import Weights
 
@@ -100,10 +101,10 @@ class OnnxWriting:
 
     def linear(self, x: Value, *projections: Projection) -> tuple[Value, ...]:
         """One product over the stacked rows of all projections; quantized weights through MatMulNBits."""
-        encodings = {self._encoding(p.weight) for p in projections}
-        if len(encodings) > 1:
-            return tuple(value for p in projections for value in self.linear(x, p))
-        encoding, width = encodings.pop(), x.width
+        runs = [tuple(run) for _, run in groupby(projections, lambda p: self._encoding(p.weight))]
+        if len(runs) > 1:
+            return tuple(value for run in runs for value in self.linear(x, *run))
+        encoding, width = self._encoding(projections[0].weight), x.width
         rows = tuple(self.weights[p.weight].shape[0] for p in projections)
         name = "+".join(p.weight for p in projections)
         bias = self._bias(name, projections, rows)
@@ -215,7 +216,7 @@ class OnnxWriting:
     # --- weights ------------------------------------------------------------------------------------------------
 
     def _encoding(self, weight: str) -> Encoding:
-        return ENCODINGS[precision(weight, self.weights[weight].shape, self.options.quantization)]
+        return ENCODINGS[self.options.precision(weight, self.weights[weight].shape)]
 
     def _place(self, weight: str, encoding: Encoding, values: int, scales: int = 0, zero_points: int = 0) -> Placed:
         placed = Placed(self.weights[weight].shape, encoding, values, scales, zero_points)

@@ -17,6 +17,7 @@ the long one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from edgekit.errors import MissingExtraError
@@ -150,8 +151,9 @@ class _Recorder:
     def linear(self, x: _Stream, *projections: Projection) -> tuple[_Stream, ...]:
         """One product over the stacked rows of all projections."""
         names = tuple(p.weight for p in projections)
-        if len({self._encoding(name) for name in names}) > 1:
-            return tuple(out for p in projections for out in self.linear(x, p))
+        runs = [tuple(run) for _, run in groupby(projections, lambda p: self._encoding(p.weight))]
+        if len(runs) > 1:
+            return tuple(out for run in runs for out in self.linear(x, *run))
         rows = tuple(self.weights[name].shape[0] for name in names)
         bias = None
         if any(p.bias is not None for p in projections):
@@ -211,7 +213,8 @@ class _Recorder:
             self.graph.output(name, self.nodes.reshape(value, (1, *value.shape)))
 
     def _encoding(self, weight: str) -> Encoding:
-        return choose_encoding(weight, self.weights[weight].shape, self.options.quantization)
+        shape = self.weights[weight].shape
+        return choose_encoding(self.options.precision(weight, shape), shape)
 
     def _stack(self, *names: str) -> External:
         return self.store.stack(names, self._encoding(names[0]))
