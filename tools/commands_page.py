@@ -45,8 +45,7 @@ def _metavar(argument: Any) -> str:  # noqa: ANN401
 
 
 def _option(option: Any) -> str:  # noqa: ANN401
-    choices = getattr(option.type, "choices", None)
-    value = "" if option.is_flag else (option.metavar or "|".join(map(str, choices or [option.name.upper()])))
+    value = "" if option.is_flag else _text(option.metavar or option.name.upper())
     return ", ".join(f"`{name}`" for name in option.opts) + (f" `{value}`" if value else "")
 
 

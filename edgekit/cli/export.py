@@ -31,7 +31,11 @@ def command(
     to: Annotated[str, typer.Option("--to", metavar="FORMATS", help="Formats to write, separated by commas.")] = "onnx",
     quantize: Annotated[
         Quantization,
-        typer.Option("--quantize", help="Bits of the weights; auto is int8 below 500 M parameters and int4 above."),
+        typer.Option(
+            "--quantize",
+            metavar="auto|int4|int8|none",
+            help="Bits of the weights; auto is int8 below 500 M parameters and int4 above.",
+        ),
     ] = Quantization.AUTO,
     context: Annotated[
         int | None,

@@ -1,0 +1,86 @@
+"""`edgekit verify`: is a bundle right, and what did quantization cost?"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from edgekit.cli import options
+
+
+def command(
+    bundle: options.BundlePath,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="SOURCE", help="The checkpoint it was made from: measures the quantization."),
+    ] = None,
+    json: options.Json = False,
+) -> int:
+    """Measure how faithful a bundle is, write the figures into its manifest, and exit with 1 if it falls short."""
+    from edgekit import registry
+    from edgekit.bundle import Bundle
+    from edgekit.cli import tables
+    from edgekit.cli.progress import watch
+
+    with watch() as progress:
+        verification = registry.call("verify", "verify", bundle, against, progress=progress)
+    if json:
+        tables.print_json(verification.to_json())
+    else:
+        exact = Bundle.open(bundle).manifest.quantization.get("mode") == "none"
+        print_verification(str(bundle), exact, verification.to_json())
+    return 0 if verification.passed else 1
+
+
+def print_verification(bundle: str, exact: bool, result: Mapping[str, Any]) -> None:
+    """Print what was measured beside what is demanded."""
+    from edgekit.cli import tables
+
+    rows: list[tuple[str, ...]] = []
+    for name, verdict in result["formats"].items():
+        engine = f"{name} ({verdict['engine']})" if verdict["engine"] else name
+        rows += [(engine, *row) for row in _fidelity_rows(verdict["fidelity"], exact)]
+        rows += [(engine, *row) for row in _loss_rows(verdict.get("loss"))]
+    rows += [(name, "not measured", reason, "", "fail") for name, reason in result["unmeasured"].items()]
+    for name in ("tokenizer", "template"):
+        agrees = result[f"{name}_agrees"]
+        if agrees is not None:
+            same = "yes" if agrees else "no"
+            rows.append(("texts", f"{name} as the checkpoint's", same, "yes", "pass" if agrees else "fail"))
+    tables.print_table(bundle, ("format", "figure", "measured", "demanded", ""), rows)
+    print(f"\n{'passed' if result['passed'] else 'FAILED'}: the figures are in the bundle's manifest")
+
+
+def _fidelity_rows(found: Mapping[str, Any], exact: bool) -> list[tuple[str, ...]]:
+    """Return the figures that decide, against the reference computing with the same weights."""
+    from edgekit import registry
+
+    limits = registry.exporter("figures")
+    share = 1.0 if exact else limits.QUANTIZED_TOP1
+    key, figure, limit = (
+        ("max_error", "largest difference", limits.FLOAT_ERROR)
+        if exact
+        else ("rms_error", "RMS difference", limits.QUANTIZED_RMS)
+    )
+    top1 = f"{found['top1_decided']:.2%} of {found['decided']} clear positions"
+    return [
+        ("same best token as the reference", top1, f"≥ {share:.0%}", _verdict(found["top1_decided"] >= share)),
+        (f"{figure} to the reference", f"{found[key]:.2g}", f"≤ {limit:g}", _verdict(found[key] <= limit)),
+    ]
+
+
+def _loss_rows(found: Mapping[str, Any] | None) -> list[tuple[str, ...]]:
+    """Return the price of the quantization, which has no threshold: it is what was asked for."""
+    if found is None:
+        return []
+    perplexity = f"{found['perplexity']:.2f}, was {found['perplexity_unquantized']:.2f}"
+    change = found["perplexity"] / found["perplexity_unquantized"] - 1
+    return [
+        ("same best token as unquantized", f"{found['top1']:.1%} of {found['positions']} positions", "", ""),
+        ("KL divergence from unquantized", f"{found['kl']:.4f} nats", "", ""),
+        ("perplexity", f"{perplexity} ({change:+.1%})", "", ""),
+    ]
+
+
+def _verdict(passed: bool) -> str:
+    return "pass" if passed else "fail"
