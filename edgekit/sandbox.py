@@ -24,7 +24,7 @@ from jinja2.visitor import NodeTransformer
 
 MAX_STEPS = 200_000
 """Loop iterations, calls, filters and arithmetic of one rendering."""
-MAX_SIZE = 32_000_000
+MAX_SIZE = 16_000_000
 """Characters that one rendering may produce on the way, besides `SIZE_PER_INPUT` for each one it was given."""
 SIZE_PER_INPUT = 1024
 MAX_SECONDS = 10.0

@@ -114,7 +114,7 @@ def test_the_common_prefix_is_computed_once() -> None:
     assert same.tokens == second.tokens == (21,)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(data=st.data())
 def test_reuse_does_not_change_the_answer(data: st.DataObject) -> None:
     where = session()

@@ -55,7 +55,7 @@ def test_pieces_of_a_text_split_no_character(family: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", REAL)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(data=st.data())
 def test_real_tokenizers(shared: Path, name: str, data: st.DataObject) -> None:
     tokenizer = real(shared, name)
