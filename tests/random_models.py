@@ -106,9 +106,12 @@ def models(draw: st.DrawFn, narrowest: int = 2) -> Model:
     return Model(spec, weights)
 
 
-def write_model(model: Model, folder: Path, format_name: str, quantization: Quantization) -> Bundle:
-    """Write a model as a bundle with one format."""
-    options = WriteOptions(quantization=quantization, context=model.spec.context)
+def write_model(
+    model: Model, folder: Path, format_name: str, quantization: Quantization, finer: frozenset[str] = frozenset()
+) -> Bundle:
+    """Write a model as a bundle with one format; the weights of the parts `finer` stay at 8 bits."""
+    sensitive = frozenset(f"{part}.weight" for part in finer)
+    options = WriteOptions(quantization=quantization, context=model.spec.context, sensitive=sensitive)
     with BundleWriter(folder, force=False) as writer:
         writing = find_format(format_name).begin(model, writer.folder, options)
         fill(model.weights, writing.slots, Silent())
