@@ -5,7 +5,7 @@ from __future__ import annotations
 
 def size(count: float) -> str:
     """Return bytes in decimal units: 94.1 MB."""
-    return f"{_scaled(count, ('B', 'kB', 'MB', 'GB', 'TB'))}"
+    return _scaled(count, ("B", "kB", "MB", "GB", "TB"))
 
 
 def parameters(count: float) -> str:
@@ -37,6 +37,11 @@ def rate(value: float) -> str:
 def amount(count: float, unit: str) -> str:
     """Return what progress counts: bytes in decimal units, other units by the thousand."""
     return size(count) if unit == "B" else f"{count:,.0f} {unit}"
+
+
+def part(done: float, total: float, unit: str) -> str:
+    """Return how much of a total is done: 40.0 MB of 94.1 MB, 512 of 2,556 tokens."""
+    return f"{size(done)} of {size(total)}" if unit == "B" else f"{done:,.0f} of {total:,.0f} {unit}"
 
 
 def _scaled(value: float, units: tuple[str, ...]) -> str:

@@ -100,7 +100,7 @@ class _Work:
     def line(self, now: float) -> str:
         if not self.total:
             return f"{self.title}: {figures.amount(self.done, self.unit)}"
-        of = f"{figures.amount(self.done, self.unit)} of {figures.amount(self.total, self.unit)}"
+        of = figures.part(self.done, self.total, self.unit)
         left = (now - self.started) * (1 / self.share() - 1) if self.done else 0.0
         return f"{self.title}: {self.share():.0%} ({of}, {figures.clock(left)} left)"
 
@@ -165,8 +165,9 @@ def _rich_bars(stream: TextIO, *, transient: bool) -> RichProgress:
     class Amount(ProgressColumn):
         def render(self, task: Task) -> Text:
             unit = task.fields["unit"]
-            total = f" of {figures.amount(task.total, unit)}" if task.total and not task.finished else ""
-            return Text(f"{figures.amount(task.completed, unit)}{total}", style="progress.download")
+            if task.total and not task.finished:
+                return Text(figures.part(task.completed, task.total, unit), style="progress.download")
+            return Text(figures.amount(task.completed, unit), style="progress.download")
 
     return RichProgress(
         TextColumn("{task.description}", markup=False),

@@ -30,3 +30,8 @@ def test_seconds(value: float, text: str) -> None:
 )
 def test_rates(value: float, text: str) -> None:
     assert figures.rate(value) == text
+
+
+def test_parts_name_their_unit_once() -> None:
+    assert figures.part(512, 2556, "tokens") == "512 of 2,556 tokens"
+    assert figures.part(40e6, 94.1e6, "B") == "40.0 MB of 94.1 MB"
