@@ -18,8 +18,8 @@ INTERRUPTED = 130
 """What shells expect after Ctrl-C: 128 + SIGINT."""
 
 _REASONS = {
-    "ENOSPC": ("no space left on the disk", "free some space or choose another folder with -o"),
-    "EDQUOT": ("the disk quota is used up", "free some space or choose another folder with -o"),
+    "ENOSPC": ("no space left on the disk", "free some space, or write to another disk"),
+    "EDQUOT": ("the disk quota is used up", "free some space, or write to another disk"),
     "EACCES": ("permission denied", "choose a file or folder that you may read and write"),
     "EPERM": ("permission denied", "choose a file or folder that you may read and write"),
     "EROFS": ("the file system is read-only", "choose a folder on a disk that can be written"),

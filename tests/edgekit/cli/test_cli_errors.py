@@ -44,7 +44,7 @@ def outcome(error: BaseException | None, result: int | None = None) -> int:
             1,
             [
                 "error: no space left on the disk: a/model.data",
-                "hint: free some space or choose another folder with -o",
+                "hint: free some space, or write to another disk",
             ],
         ),
         (OSError(errno.EXDEV, "Invalid cross-device link"), 1, ["error: Invalid cross-device link"]),
