@@ -66,12 +66,22 @@ def exporter(module: str) -> ModuleType:
     try:
         return importlib.import_module(f"{EXPORTERS}.{module}")
     except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing in ("", "edgekit", EXPORTERS):
-            raise
-        raise MissingExtraError(missing, "exporting", "export") from error
+        raise _missing(error) from error
 
 
 def call(module: str, function: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - a late call has no static type
-    """Call a function of the workstation half by name."""
-    return getattr(exporter(module), function)(*args, **kwargs)
+    """Call a function of the workstation half by name.
+
+    Raises:
+        MissingExtraError: a package that it needs, perhaps only once it runs, is not installed.
+    """
+    try:
+        return getattr(exporter(module), function)(*args, **kwargs)
+    except ModuleNotFoundError as error:
+        raise _missing(error) from error
+
+
+def _missing(error: ModuleNotFoundError) -> ImportError:
+    """Return the error that says how to get a package; a module of our own that is missing stays what it is."""
+    package = (error.name or "").partition(".")[0]
+    return error if package in ("", "edgekit", EXPORTERS) else MissingExtraError(package, "exporting", "export")

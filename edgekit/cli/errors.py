@@ -56,6 +56,8 @@ def tell(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         say("interrupted")
         return INTERRUPTED
+    if isinstance(error, SystemExit):  # rich leaves this way once the reader of a pipe went away
+        return error.code if isinstance(error.code, int) else 1
     if _reader_went_away(error):
         # What is left in the buffer has no reader; without this the interpreter would complain at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

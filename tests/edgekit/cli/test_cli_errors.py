@@ -39,6 +39,7 @@ def outcome(error: BaseException | None, result: int | None = None) -> int:
             ],
         ),
         (KeyboardInterrupt(), 130, ["error: interrupted"]),
+        (SystemExit(1), 1, []),
         (
             OSError(errno.ENOSPC, "No space left on device", "a/model.data"),
             1,

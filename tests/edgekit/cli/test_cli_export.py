@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,3 +52,16 @@ def test_options_out_of_range_are_wrong_usage(
     assert main(["export", str(checkpoint), "-o", str(tmp_path / "x.edge"), option, value]) == 2
     assert capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_package_comes_with_the_command_that_installs_it(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("edgekit_exporters.formats.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert main(["export", str(checkpoint), "-o", str(tmp_path / "x.edge")]) == 1
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        "error: exporting needs the package onnx, which is not installed",
+        'hint: pip install "edgekit-sdk[export]"',
+    ]
