@@ -12,11 +12,13 @@ from dataclasses import dataclass
 
 from edgekit.errors import CheckpointError, UnsupportedError
 from edgekit.spec import DecoderSpec
-from edgekit_exporters import architectures
 from edgekit_exporters.checkpoint import Checkpoint
 from edgekit_exporters.config import Config
 from edgekit_exporters.decoder import weight_shapes
 from edgekit_exporters.weights import Rows, Weights
+
+ARCHITECTURES = "edgekit_exporters.architectures"
+"""Reached by name: formats import this module, and must not import architectures through it."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ class Tensors:
 
 def supported() -> list[str]:
     """Return the names of all architectures."""
-    return sorted(m.name for m in pkgutil.iter_modules(architectures.__path__) if not m.name.startswith("_"))
+    package = importlib.import_module(ARCHITECTURES)
+    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_"))
 
 
 def read_model(checkpoint: Checkpoint) -> Model:
@@ -94,7 +97,7 @@ def read_model(checkpoint: Checkpoint) -> Model:
     if name not in supported():
         raise UnsupportedError(f"the architecture {name!r} is not supported", f"supported: {', '.join(supported())}")
     config, tensors = Config(checkpoint.config), Tensors(checkpoint.tensors)
-    model: Model = importlib.import_module(f"{architectures.__name__}.{name}").read(config, tensors)
+    model: Model = importlib.import_module(f"{ARCHITECTURES}.{name}").read(config, tensors)
     config.finish()
     tensors.ignore("rotary_emb.inv_freq")
     tensors.finish()

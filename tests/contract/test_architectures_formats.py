@@ -85,11 +85,16 @@ def test_a_float_bundle_computes_what_transformers_computed(
         assert greedy(session, prompt, len(expected)) == expected.tolist()
 
 
-@pytest.mark.parametrize("cases", [QUICK, pytest.param(None, marks=pytest.mark.slow)], ids=["quick", "all"])
 @pytest.mark.parametrize("quantization", ["int8", "int4"])
-@pytest.mark.parametrize("name", RUNTIMES)
+@pytest.mark.parametrize(
+    ("name", "cases"),
+    [
+        pytest.param("onnx", QUICK, id="onnx-quick"),
+        *(pytest.param(name, None, id=name, marks=pytest.mark.slow) for name in RUNTIMES),
+    ],
+)
 def test_quantized_bundles_compute_what_was_written(
-    name: str, quantization: str, cases: tuple[str, ...] | None, shared: Path, tmp_path: Path
+    name: str, cases: tuple[str, ...] | None, quantization: str, shared: Path, tmp_path: Path
 ) -> None:
     """Fidelity: the engine against the reference computing with the very weights that were written."""
     agreed, distances = [], {}
