@@ -1,6 +1,7 @@
 """A .tflite in tflite-runtime's Interpreter, for float models where nothing newer can be installed.
 
-It copies the cache in and out at every step, and knows nothing of int4: it corrupts its memory over it.
+It copies the cache in and out at every step. Quantized models it would compute wrongly, or corrupt its memory over;
+their operators bear version numbers that it does not know, so it refuses them.
 """
 
 from __future__ import annotations
@@ -13,9 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.decoder import Float32
-from edgekit.errors import BundleError, RuntimeUnavailableError, install_hint
-
-FLOAT_MODELS_HAVE = (np.float32, np.int32)
+from edgekit.errors import BundleError, install_hint
 
 
 class InterpreterEngine:
@@ -29,14 +28,8 @@ class InterpreterEngine:
         except (ValueError, RuntimeError) as error:
             words = str(error).strip().splitlines()[0][:300]
             raise BundleError(
-                f"tflite-runtime cannot load {path}: {words}", f"use ai-edge-litert: {install_hint('tflite')}"
+                f"tflite-runtime cannot load {path}: {words}", f"use ai-edge-litert instead: {install_hint('tflite')}"
             ) from error
-        types = {entry["dtype"] for entry in self._interpreter.get_tensor_details()}
-        if not types <= set(FLOAT_MODELS_HAVE):
-            raise RuntimeUnavailableError(
-                f"{path} has quantized tensors, which tflite-runtime computes wrongly",
-                f"use ai-edge-litert instead: {install_hint('tflite')}",
-            )
         self._runners: dict[str, Any] = {}
         self.inputs: dict[str, dict[str, tuple[int, ...]]] = {}
         for key in self._interpreter.get_signature_list():

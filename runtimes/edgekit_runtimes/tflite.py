@@ -79,7 +79,7 @@ def _open_compiled(bundle: Bundle, path: Path, options: LoadOptions, threads: in
 
 def _open_interpreter(bundle: Bundle, path: Path, options: LoadOptions, threads: int) -> Decoder:
     mode = bundle.manifest.quantization.get("mode")
-    if mode != "none":
+    if mode not in (None, "none"):
         raise RuntimeUnavailableError(
             f"{bundle.path} is quantized ({mode}), which tflite-runtime computes wrongly",
             f"use ai-edge-litert instead: {install_hint('tflite')}",
