@@ -50,6 +50,10 @@ _HARMLESS = frozenset(
 )
 _HARMLESS_ENDINGS = ("_dropout", "_pdrop", "_token_id", "_loss_coef", "dropout_p")
 
+# Far above any model, far below what would exhaust memory before a shape shows the lie.
+_LARGEST = {"num_hidden_layers": 1 << 12, "num_layers": 1 << 12, "n_layer": 1 << 12, "head_dim": 1 << 14}
+_LARGEST |= {"hidden_size": 1 << 20, "n_embd": 1 << 20}
+
 
 class Config:
     """One config.json. `get` and friends note what was asked for; `finish` refuses switches that were not."""
@@ -74,8 +78,10 @@ class Config:
     def size(self, key: str, default: int | None = None) -> int:
         """Return a positive whole number."""
         value = self.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 1 << 31:
-            raise CheckpointError(f"config.json: {key} is {value!r}, not a positive whole number")
+        if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+            raise CheckpointError(f"config.json: {key} is {value!r:.200}, not a positive whole number")
+        if value > _LARGEST.get(key, 1 << 31):
+            raise CheckpointError(f"config.json: {key} is {value}, more than any model has")
         return value
 
     def number(self, key: str, default: float | None = None) -> float:
@@ -145,8 +151,8 @@ class Config:
     def activation(self, key: str = "hidden_act", default: str = "silu") -> Activation:
         """Return the activation of the MLP."""
         name = self.get(key, default)
-        if name not in _ACTIVATIONS:
-            raise UnsupportedError(f"config.json: {key} is {name!r}", f"supported: {', '.join(_ACTIVATIONS)}")
+        if not isinstance(name, str) or name not in _ACTIVATIONS:
+            raise UnsupportedError(f"config.json: {key} is {name!r:.200}", f"supported: {', '.join(_ACTIVATIONS)}")
         return _ACTIVATIONS[name]
 
     def ignore(self, *keys: str) -> None:

@@ -62,9 +62,12 @@ def read_spec(config: Config, layers: Attention | tuple[Attention, ...], **diffe
     return DecoderSpec(**fields)
 
 
-def context_rope(config: Config, attention: Attention, *, layer_type: str | None = None) -> Rope:
-    """Return the rope over the model's whole context, of one type of layers where they differ."""
-    return read_rope(config, attention.head_dim, config.size("max_position_embeddings"), layer_type=layer_type)
+def context_rope(
+    config: Config, attention: Attention, *, parameters: Mapping[str, Any] | None = None, partial: bool = False
+) -> Rope:
+    """Return the rope over the model's whole context, as `read_rope` does."""
+    context = config.size("max_position_embeddings")
+    return read_rope(config, attention.head_dim, context, parameters=parameters, partial=partial)
 
 
 def layer_window(config: Config, window: int | None) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from decoder_cases import Case, decoder_cases
 
-from edgekit.errors import CheckpointError, UnsupportedError
+from edgekit.errors import CheckpointError, EdgekitError, UnsupportedError
 from edgekit_exporters.architecture import Model, read_model
 from edgekit_exporters.checkpoint import Checkpoint
 from edgekit_exporters.checkpoints import open_checkpoint
@@ -90,12 +91,17 @@ def test_a_config_may_leave_out_whether_the_head_is_tied(case: str, tied: bool, 
         ("qwen3", {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4}}, "rope type 'dynamic'"),
         ("qwen3", {"rope_parameters": {"rope_type": "default", "mrope_section": [1]}}, "mrope_section"),
         ("qwen3", {"rope_parameters": {"rope_type": "linear"}}, "the rope's factor is None"),
+        ("llama_gqa", {"partial_rotary_factor": 0.5}, "8 of a head's 16 elements are rotated"),
+        ("gemma3", {"rope_parameters": {"full_attention": 5}}, "the rope parameters are 5"),
+        ("phi3_longrope", {"original_max_position_embeddings": 1.5}, "original_max_position_embeddings is 1.5"),
         ("gemma", {"use_bidirectional_attention": True}, "use_bidirectional_attention"),
         ("gemma", {"hidden_act": "xielu"}, "hidden_act is 'xielu'"),
         ("gemma2", {"query_pre_attn_scalar": 0}, "query_pre_attn_scalar is 0"),
         ("gemma3", {"attn_logit_softcapping": 50.0}, "attn_logit_softcapping = 50.0"),
         ("gemma3_multimodal", {"text_config": []}, "text_config is"),
         ("gpt_neo", {"attention_types": [[["global"], 3]]}, "does not describe 4 layers"),
+        ("gpt_neo", {"attention_types": [[["global"], 10**15]]}, "does not describe 4 layers"),
+        ("gpt_neo", {"num_layers": 1 << 30}, "more than any model has"),
         ("gpt_neo", {"attention_types": 5}, "does not describe 4 layers"),
         ("gpt2", {"add_cross_attention": True}, "add_cross_attention is True"),
         ("gpt2", {"n_head": 5}, "cannot be cut into 5 heads"),
@@ -111,6 +117,24 @@ def test_a_config_that_cannot_be_meant_is_refused(
 ) -> None:
     with pytest.raises((CheckpointError, UnsupportedError), match=re.escape(message)):
         read(opened(case), **changes)
+
+
+NOISE: tuple[Any, ...] = (None, [], {}, "x", -1, 0, 1.5, True, [1], {"a": 1}, float("inf"), 10**30)
+EXTRA_KEYS = ("rope_scaling", "rope_parameters", "layer_types", "partial_rotary_factor", "head_dim", "rope_theta")
+
+
+@pytest.mark.parametrize("case", decoder_cases(), ids=str)
+def test_no_value_of_a_config_breaks_the_reader(case: Case, opened: Opened) -> None:
+    """Whatever stands in config.json, the model is read or refused in words."""
+    checkpoint = opened(str(case))
+    config = checkpoint.config
+    ropes = [key for key, value in config.items() if key.startswith("rope_") and isinstance(value, dict)]
+    spoiled = [{**config, key: value} for key in (*config, *EXTRA_KEYS) for value in NOISE]
+    spoiled += [{**config, key: {**config[key], i: value}} for key in ropes for i in config[key] for value in NOISE]
+    for values in spoiled:
+        checkpoint.config = values
+        with contextlib.suppress(EdgekitError):
+            read_model(checkpoint)
 
 
 def test_a_null_window_is_none_and_an_absent_one_is_the_default(opened: Opened) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from edgekit.spec import Attention, Rope
 from edgekit_exporters.architecture import Model, Tensors
@@ -20,7 +20,7 @@ from edgekit_exporters.llama_like import (
     read_spec,
     read_weights,
 )
-from edgekit_exporters.rope import make_rope
+from edgekit_exporters.rope import rope_parameters
 
 
 def read(config: Config, tensors: Tensors) -> Model:
@@ -64,9 +64,8 @@ def _layers(config: Config, attention: Attention) -> tuple[Attention, ...]:
 def _ropes(config: Config, attention: Attention) -> tuple[Rope, Rope]:
     """Return the ropes of sliding and of full layers; in older configs `rope_scaling` is of the full ones alone."""
     config.assume(rope_theta=1_000_000.0, rope_local_base_freq=10_000.0)
-    local_theta = config.number("rope_local_base_freq")
-    whole = context_rope(config, attention, layer_type="full_attention")
-    parameters = config.get("rope_parameters", {})
-    local = parameters.get("sliding_attention") if isinstance(parameters, Mapping) else None
-    local = {"rope_theta": local_theta, **(local or {})}
-    return make_rope(local, attention.head_dim, attention.head_dim, config.size("max_position_embeddings")), whole
+    local: dict[str, Any] = {"rope_theta": config.number("rope_local_base_freq")}
+    if "sliding_attention" in rope_parameters(config):
+        local |= rope_parameters(config, "sliding_attention")
+    whole = rope_parameters(config, "full_attention")
+    return context_rope(config, attention, parameters=local), context_rope(config, attention, parameters=whole)

@@ -45,7 +45,7 @@ def _kinds(config: Config, layers: int) -> list[str]:
     config.ignore("attention_layers")  # The same, written out.
     types = config.get("attention_types", [[["global", "local"], 12]])
     try:
-        kinds = [str(kind) for pattern, count in types for _ in range(count) for kind in pattern]
+        kinds = [str(kind) for pattern, count in types for _ in range(min(count, layers + 1)) for kind in pattern]
     except (TypeError, ValueError):
         kinds = []
     if len(kinds) != layers or set(kinds) - {"global", "local"}:

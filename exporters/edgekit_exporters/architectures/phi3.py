@@ -30,8 +30,8 @@ FUSED = {
 def read(config: Config, tensors: Tensors) -> Model:
     """Read a checkpoint."""
     attention = read_attention(config)
-    window = layer_window(config, config.get("sliding_window"))
-    attention = read_attention(config, rope=context_rope(config, attention), window=window)
+    window = layer_window(config, config.optional_size("sliding_window"))
+    attention = read_attention(config, rope=context_rope(config, attention, partial=True), window=window)
     spec = read_spec(config, attention)
     config.require("attention_bias", value=False)
     config.ignore("resid_pdrop", "embd_pdrop")
@@ -42,7 +42,7 @@ def read(config: Config, tensors: Tensors) -> Model:
         split(weights, f"{at}.attention.qkv.weight", *((f"{at}.attention.{part}.weight", rows) for part, rows in qkv))
         gate_up = ((f"{at}.mlp.{part}.weight", spec.mlp_size) for part in ("gate", "up"))
         split(weights, f"{at}.mlp.gate_up.weight", *gate_up)
-    rotary_dim = rotary_size(config, config.get("rope_parameters") or {}, attention.head_dim)
+    rotary_dim = rotary_size(config, attention.head_dim)
     if rotary_dim != attention.head_dim:
         pair_heads(weights, spec, rotary_dim)
     return Model(spec, weights)

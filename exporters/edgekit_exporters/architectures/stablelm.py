@@ -21,7 +21,7 @@ def read(config: Config, tensors: Tensors) -> Model:
     attention = read_attention(config)
     if config.flag("qk_layernorm"):
         attention = replace(attention, qk_norm=Norm(kind="layer", eps=norm.eps), qk_norm_by_head=True)
-    attention = replace(attention, rope=context_rope(config, attention))
+    attention = replace(attention, rope=context_rope(config, attention, partial=True))
     parallel = config.flag("use_parallel_residual")
     spec = read_spec(config, attention, norm=norm, residual="parallel" if parallel else "pre")
     names = {part: name for part, name in LAYER_NAMES.items() if part != "mlp_norm" or not parallel}
@@ -30,7 +30,7 @@ def read(config: Config, tensors: Tensors) -> Model:
     weights = read_weights(tensors, spec, names, biased)
     if attention.qk_norm is not None:
         _add_head_norms(weights, tensors, spec)
-    pair_heads(weights, spec, rotary_size(config, config.get("rope_parameters", {}), attention.head_dim))
+    pair_heads(weights, spec, rotary_size(config, attention.head_dim))
     return Model(spec, weights)
 
 
