@@ -1,8 +1,9 @@
 """The file of a saved cache: one format for every runtime.
 
 8 bytes   magic and version
+32 bytes  SHA-256 of all that follows
 8 bytes   length of the header, little endian
-header    JSON: identity, tokens, arrays (name, dtype, shape, position), size and SHA-256 of what follows
+header    JSON: identity, tokens, arrays (name, dtype, shape, position), filled up with spaces
 arrays    each at a multiple of 64 bytes, mapped when read
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -24,6 +26,7 @@ from edgekit.errors import EdgekitError
 
 MAGIC = b"EDGEKV01"
 ALIGNMENT = 64
+HEADER_AT = 48
 MAX_HEADER = 64 << 20
 DTYPES = ("float32", "float16", "int8", "uint8")
 DAMAGED = "it is damaged: remove it and compute the text again"
@@ -44,24 +47,26 @@ class State:
 def write_state(path: Path, identity: str, tokens: Sequence[int], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Write a saved cache; the file is whole or absent."""
     entries, position = [], 0
-    digest = hashlib.sha256()
     parts: list[bytes | memoryview] = []
     for name, array in arrays.items():
         data = np.ascontiguousarray(array)
+        if str(data.dtype) not in DTYPES:
+            raise ValueError(f"an array of {data.dtype} could not be read back")
         entries.append({"name": name, "dtype": str(data.dtype), "shape": list(data.shape), "position": position})
         padding = bytes(-data.nbytes % ALIGNMENT)
-        for part in (data.reshape(-1).view(np.uint8).data, padding):
-            digest.update(part)
-            parts.append(part)
+        parts += [data.reshape(-1).view(np.uint8).data, padding]
         position += data.nbytes + len(padding)
-    header = {"identity": identity, "tokens": list(map(int, tokens)), "arrays": entries}
-    text = json.dumps({**header, "size": position, "sha256": digest.hexdigest()}).encode()
-    text += b" " * (-(len(text) + 16) % ALIGNMENT)
+    text = json.dumps({"identity": identity, "tokens": list(map(int, tokens)), "arrays": entries}).encode()
+    text += b" " * (-(len(text) + HEADER_AT) % ALIGNMENT)
+    parts = [len(text).to_bytes(8, "little"), text, *parts]
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                for part in (MAGIC, len(text).to_bytes(8, "little"), text, *parts):
+                for part in (MAGIC, digest.digest(), *parts):
                     file.write(part)
             Path(temporary).replace(path)
         except BaseException:
@@ -81,39 +86,39 @@ def read_state(path: Path, identity: str) -> State:
         with path.open("rb") as file:
             if file.read(8) != MAGIC:
                 raise StateError(f"{path} is no saved session of this version", DAMAGED)
-            length = int.from_bytes(file.read(8), "little")
+            digest, length_bytes = file.read(32), file.read(8)
+            length = int.from_bytes(length_bytes, "little")
             if length > MAX_HEADER:
                 raise StateError(f"{path} has a header of {length} bytes", DAMAGED)
             header = file.read(length)
-            if len(header) != length:
-                raise StateError(f"{path} ends within its header", DAMAGED)
+        start = HEADER_AT + len(header)
+        size = path.stat().st_size - start
+        data = np.memmap(path, np.uint8, "r", start, (size,)) if size > 0 else np.zeros(0, np.uint8)
     except OSError as error:
-        raise StateError(f"cannot read {path}: {error.strerror}") from error
+        raise StateError(f"cannot read {path}: {error.strerror}", "check the path and its permissions") from error
+    found = hashlib.sha256(length_bytes + header)
+    found.update(data.data)
+    if len(header) != length or found.digest() != digest:
+        raise StateError(f"{path} does not match its hash", DAMAGED)
     try:
-        return _read(path, identity, json.loads(header), 16 + length)
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        return _read(path, identity, json.loads(header), data)
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise StateError(f"{path} has a header that cannot be read ({error})", DAMAGED) from error
 
 
-def _read(path: Path, identity: str, header: dict[str, Any], start: int) -> State:
+def _read(path: Path, identity: str, header: dict[str, Any], data: npt.NDArray[np.uint8]) -> State:
     if header["identity"] != identity:
         raise StateError(
             f"{path} was saved with another model, format, runtime or cache precision",
             "load the bundle as it was loaded when it was saved",
         )
-    size = int(header["size"])
-    if path.stat().st_size != start + size:
-        raise StateError(f"{path} has {path.stat().st_size} bytes, not {start + size}", DAMAGED)
-    data = np.memmap(path, np.uint8, "r", start, (size,)) if size else np.zeros(0, np.uint8)
-    if hashlib.sha256(data.data).hexdigest() != header["sha256"]:
-        raise StateError(f"{path} does not match its hash", DAMAGED)
     arrays = {}
     for entry in header["arrays"]:
         if entry["dtype"] not in DTYPES:
             raise ValueError(f"dtype {entry['dtype']!r}")
         dtype, shape, position = np.dtype(entry["dtype"]), tuple(entry["shape"]), int(entry["position"])
-        count = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        if any(n < 0 for n in shape) or position < 0 or position + count > size:
+        count = math.prod(shape) * dtype.itemsize
+        if any(n < 0 for n in shape) or position < 0 or position + count > len(data):
             raise ValueError(f"array {entry['name']!r} lies outside of the file")
         arrays[str(entry["name"])] = data[position : position + count].view(dtype).reshape(shape)
     return State([int(token) for token in header["tokens"]], arrays)

@@ -77,7 +77,10 @@ class DecoderSession:
             UsageError: no tokens, an id outside of the vocabulary, or `last` out of range.
             SessionBusyError: another caller is at work.
         """
-        new = np.asarray(tokens, dtype=np.int64).reshape(-1)
+        new = np.asarray(tokens).reshape(-1)
+        if new.size and new.dtype.kind not in "iu":
+            raise UsageError(f"token ids are whole numbers, not {new.dtype}")
+        new = new.astype(np.int64)
         with self._exclusive():
             self._check(new, last)
             return self._forward(new, last, progress or Silent())

@@ -34,10 +34,10 @@ class EchoDecoder:
         return np.stack([self._logits(self._cache[:upto]) for upto in range(length - last + 1, length + 1)])
 
     def read_cache(self, upto: int) -> Mapping[str, npt.NDArray[Any]]:
-        return {"tokens": np.array(self._cache[:upto])}
+        return {"tokens": np.array(self._cache[:upto], np.float32)}
 
     def write_cache(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        self._cache = state["tokens"].tolist()
+        self._cache = state["tokens"].astype(int).tolist()
 
     def close(self) -> None:
         self._cache = []
