@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,12 +109,21 @@ class Placed:
         return {"shape": list(self.shape), **encoding, **positions, "scale_bits": self.scale_bits}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Placed:
-        """Rebuild from `to_json`."""
+    def from_json(cls, data: Mapping[str, Any]) -> Placed:
+        """Rebuild from `to_json`.
+
+        Raises:
+            KeyError, TypeError, ValueError: not of that form (`read_index` names the file).
+        """
         encoding = Encoding(data["bits"], data["block"], data["zero_point"])
-        return cls(
-            tuple(data["shape"]), encoding, data["values"], data["scales"], data["zero_points"], data["scale_bits"]
-        )
+        shape = tuple(data["shape"])
+        positions = (data["values"], data["scales"], data["zero_points"])
+        whole = all(type(n) is int and n > 0 for n in (*shape, encoding.block or 1))
+        placed = all(type(n) is int and 0 <= n < 1 << 62 for n in positions)
+        known = encoding.bits in (4, 8, 16, 32) and data["scale_bits"] in (16, 32) and 1 <= len(shape) <= 2
+        if not (whole and placed and known) or (encoding.quantized and len(shape) == 1):
+            raise ValueError(f"no place of a weight: {dict(data)!r:.200}")
+        return cls(shape, encoding, *positions, data["scale_bits"])
 
 
 def pack(values: npt.NDArray[np.uint8], bits: int) -> npt.NDArray[np.uint8]:
@@ -188,5 +198,19 @@ def write_index(placed: dict[str, Placed]) -> str:
 
 
 def read_index(text: str, path: Path) -> dict[str, Rows]:
-    """Return the weights of a packed file by an index."""
-    return {name: PackedRows(path, Placed.from_json(place)) for name, place in json.loads(text).items()}
+    """Return the weights of a packed file by an index.
+
+    Raises:
+        BundleError: the index is damaged, or leads out of the file.
+    """
+    try:
+        rows = {name: PackedRows(path, Placed.from_json(place)) for name, place in json.loads(text).items()}
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise damaged_index(path, error) from error
+    return dict(rows)
+
+
+def damaged_index(path: Path, error: Exception) -> BundleError:
+    """Return what to tell a user whose bundle does not say where its weights lie."""
+    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return BundleError(f"{path}: the index of its weights is damaged ({reason:.200})", "export the bundle again")

@@ -49,7 +49,11 @@ class Reference:
             EdgekitError: it cannot be read or is not supported.
         """
         checkpoint = open_checkpoint(str(path))
-        model = read_model(checkpoint)
+        try:
+            model = read_model(checkpoint)
+        except BaseException:
+            checkpoint.close()
+            raise
         return cls(model.spec, model.weights, checkpoint)
 
     def logits(

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper
 
-from edgekit_exporters.packed import PackedFile
+from edgekit_exporters.packed import PackedFile, damaged_index
 
 OPSET = 21
 IR_VERSION = 10
@@ -100,6 +100,14 @@ class Graph:
 
 
 def read_index_text(folder: Path) -> str:
-    """Return the weights' index of a written model."""
-    model = onnx.load_model(str(folder / "model.onnx"), load_external_data=False)
-    return next(str(entry.value) for entry in model.metadata_props if entry.key == INDEX_KEY)
+    """Return the weights' index of a written model.
+
+    Raises:
+        BundleError: the model is damaged, or none of ours.
+    """
+    path = folder / "model.onnx"
+    try:
+        model = onnx.load_model(str(path), load_external_data=False)
+        return next(str(entry.value) for entry in model.metadata_props if entry.key == INDEX_KEY)
+    except Exception as error:  # protobuf's own, or nothing found
+        raise damaged_index(path, error) from error

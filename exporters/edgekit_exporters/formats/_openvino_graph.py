@@ -15,7 +15,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 import numpy.typing as npt
 
-from edgekit_exporters.packed import PackedFile
+from edgekit_exporters.packed import PackedFile, damaged_index
 
 XML_FILE = "openvino_model.xml"
 DATA_FILE = "openvino_model.bin"
@@ -162,12 +162,17 @@ class Graph:
 
 
 def read_index_text(folder: Path) -> str:
-    """Return the weights' index of a written model: one line near the end of the XML."""
-    with (folder / XML_FILE).open(encoding="utf-8") as file:
+    """Return the weights' index of a written model: one line near the end of the XML.
+
+    Raises:
+        BundleError: it has none.
+    """
+    path = folder / XML_FILE
+    with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             if line.startswith(INDEX_START):
                 return html.unescape(line.strip().removeprefix(INDEX_START).removesuffix(INDEX_END))
-    raise ValueError(f"{folder / XML_FILE} has no index of its weights")
+    raise damaged_index(path, LookupError("there is none"))
 
 
 def _text(value: str | float) -> str:

@@ -28,7 +28,7 @@ from edgekit_exporters.formats._tflite_graph import (
     Flatbuffer,
     patch,
 )
-from edgekit_exporters.packed import PackedFile, unpack
+from edgekit_exporters.packed import PackedFile, damaged_index, unpack
 from edgekit_exporters.quantization import Encoded, Encoding, Quantization, decode
 from edgekit_exporters.stream import Slot
 from edgekit_exporters.weights import Float32, Rows, Weights
@@ -201,7 +201,18 @@ class StoredRows(Rows):
 
 
 def read_stored(path: Path) -> dict[str, Rows]:
-    """Return the weights of a written file, by the tensors that the engine sees and the index in its metadata."""
+    """Return the weights of a written file, by the tensors that the engine sees and the index in its metadata.
+
+    Raises:
+        BundleError: the file is damaged, or none of ours.
+    """
+    try:
+        return _read_stored(path)
+    except Exception as error:  # a flatbuffer is not checked when it is read: anything may come of noise
+        raise damaged_index(path, error) from error
+
+
+def _read_stored(path: Path) -> dict[str, Rows]:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         model = schema.Model.GetRootAs(data, 0)
         graph = model.Subgraphs(0)
