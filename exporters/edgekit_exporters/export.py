@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,8 @@ def export(
             pad_id=_token_id(checkpoint, "pad_token_id"),
         )
         name = name or checkpoint.name
-        folder = Path(output) if output is not None else Path(f"{name}.edge")
+        folder = Path(output) if output is not None else Path(f"{_file_name(name)}.edge")
+        _keep_source(source, folder)
         with BundleWriter(folder, force) as writer:
             importance = _importance(model, checkpoint, options, progress)
             written = _write(formats, model, writer.folder, options, importance, progress)
@@ -86,6 +88,20 @@ def export(
 def parameters(model: Model) -> int:
     """Return how many parameters a model has."""
     return sum(math.prod(rows.shape) for rows in model.weights.values())
+
+
+def _keep_source(source: str | Path, output: Path) -> None:
+    """Refuse an output in whose place the checkpoint itself would be removed."""
+    given, target = Path(source).expanduser(), output.resolve()
+    if given.exists() and (target == given.resolve() or target in given.resolve().parents):
+        raise UsageError(
+            f"the output {output} is the checkpoint {source}, or holds it", "choose a folder of its own with -o"
+        )
+
+
+def _file_name(name: str) -> str:
+    """Return a model's name as one file name on every system: a GGUF file may call itself anything."""
+    return re.sub(r'[\x00-\x1f/\\:*?"<>|]+', "-", name).strip(" .-") or "model"
 
 
 def _importance(
