@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.errors import BundleError
 from edgekit.spec import DecoderSpec
 
 ROWS, REACH = "edgekit_rows", "edgekit_reach"
@@ -27,10 +28,14 @@ class Hooks:
         self._model = model
         nodes = {node.get_friendly_name(): node for node in model.get_ops()}
         self.total = nodes.get(TOTAL)
-        self.consumers = []
-        for entry in note(model, "rows").split(","):
-            name, _, port = entry.rpartition(":")
-            self.consumers.append(nodes[name].input(int(port)))
+        rows = note(model, "rows")
+        try:
+            places = [entry.rpartition(":") for entry in rows.split(",")]
+            self.consumers = [nodes[name].input(int(port)) for name, _, port in places]
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise BundleError(
+                f"the model's note of its rows, {rows[:100]!r}, fits none of its layers", "export the bundle again"
+            ) from error
 
     def install(self, ov: Any, axis: int) -> None:  # noqa: ANN401
         """Gather the wanted rows along `axis` before what is computed row by row, and let the reach be given."""
