@@ -15,6 +15,7 @@ from edgekit.errors import CheckpointError, UsageError
 from edgekit.manifest import FormatEntry, Manifest
 from edgekit.progress import Progress, Silent
 from edgekit_exporters.architecture import Model, read_model
+from edgekit_exporters.balance import balance
 from edgekit_exporters.calibration import calibrate
 from edgekit_exporters.checkpoint import Checkpoint
 from edgekit_exporters.checkpoints import open_checkpoint
@@ -78,7 +79,7 @@ def export(
         folder = Path(output) if output is not None else Path(f"{_file_name(name)}.edge")
         _keep_source(source, folder)
         with BundleWriter(folder, force) as writer:
-            importance = _importance(model, checkpoint, options, progress)
+            model, importance = _prepare(model, checkpoint, options, progress)
             written = _write(formats, model, writer.folder, options, importance, progress)
             _write_text_files(checkpoint, writer.folder)
             writer.write(_manifest(name, checkpoint, model, options, written), progress)
@@ -104,11 +105,15 @@ def _file_name(name: str) -> str:
     return re.sub(r'[\x00-\x1f/\\:*?"<>|]+', "-", name).strip(" .-") or "model"
 
 
-def _importance(
+def _prepare(
     model: Model, checkpoint: Checkpoint, options: WriteOptions, progress: Progress
-) -> dict[str, Float32] | None:
-    """Only int4 is worth a calibration: at 8 bits every rounding is near enough."""
-    return calibrate(model, checkpoint.tokenizer_json, progress) if options.quantization == "int4" else None
+) -> tuple[Model, dict[str, Float32] | None]:
+    """Balance a model that will be quantized, and return where its rounding errors count."""
+    if options.quantization == "none":
+        return model, None
+    balanced, importance = balance(model, calibrate(model, checkpoint.tokenizer_json, progress))
+    # At 8 bits every rounding is near enough: weighing its errors would only cost time.
+    return balanced, importance if options.quantization == "int4" else None
 
 
 def _write(

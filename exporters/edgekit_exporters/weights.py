@@ -172,3 +172,25 @@ class Map(Rows):
     def read(self, start: int, stop: int) -> Float32:
         """Apply the function to what the source gives."""
         return self.function(self.source.read(start, stop))
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled(Rows):
+    """Another tensor with each row (axis 0) or each column (axis 1) multiplied by a factor."""
+
+    source: Rows
+    factor: Float32
+    axis: int
+    shape: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.factor.shape != (self.source.shape[self.axis],):
+            raise ValueError(f"{self.factor.shape[0]} factors for axis {self.axis} of {list(self.source.shape)}")
+        object.__setattr__(self, "shape", self.source.shape)
+
+    def read(self, start: int, stop: int) -> Float32:
+        """Multiply what the source gives."""
+        block = self.source.read(start, stop)
+        if self.axis == 1:
+            return block * self.factor
+        return block * self.factor[start:stop].reshape(-1, *(1,) * (block.ndim - 1))
