@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from decoder_cases import Case, decoder_cases
+
 from edgekit.progress import Silent
 from edgekit_exporters.architecture import read_model
 from edgekit_exporters.balance import balance
