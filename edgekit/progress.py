@@ -9,7 +9,7 @@ class Progress(Protocol):
     """A watcher of one piece of work after another."""
 
     def start(self, title: str, total: int | None, unit: str = "B") -> None:
-        """Begin a piece of work of `total` units (None: unknown); `unit` is "B" for bytes or a word such as "tokens"."""
+        """Begin a piece of work of `total` units (None: unknown); `unit` is "B" for bytes, or a word like "tokens"."""
 
     def advance(self, amount: int) -> None:
         """Say that `amount` more units are done."""

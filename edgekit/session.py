@@ -111,7 +111,8 @@ class DecoderSession:
         """Write the cache and its tokens to a file, which `restore` takes back in any process with the same bundle."""
         with self._exclusive():
             self._refresh()
-            arrays = dict(self._decoder.read_cache(len(self._tokens)))
+            # Of no tokens an engine may have no arrays.
+            arrays = dict(self._decoder.read_cache(len(self._tokens))) if self._tokens else {}
             write_state(Path(path), self._identity, self._tokens, arrays)
 
     def restore(self, path: str | Path) -> None:
@@ -131,7 +132,8 @@ class DecoderSession:
                 raise EdgekitError(f"{path} holds tokens outside of the vocabulary", "it is damaged: remove it")
             # From here on the old contents are gone: should writing fail half-way, the session is empty, not mixed.
             self._tokens = []
-            self._decoder.write_cache(state.arrays)
+            if state.tokens:
+                self._decoder.write_cache(state.arrays)
             self._tokens = list(state.tokens)
             self._long = self._is_long(len(self._tokens))
 
