@@ -25,7 +25,7 @@ class EchoDecoder:
         self._rule = rule
         self._cache: list[int] = []
 
-    def step(self, tokens: Tokens, start: int, last: int, reach: int) -> Float32:
+    def step(self, tokens: Tokens, start: int, last: int, reach: int = 0) -> Float32:
         assert start <= len(self._cache)
         assert start + len(tokens) <= reach <= self.context
         self._cache[start:] = tokens.tolist()
