@@ -141,6 +141,11 @@ class Transpose(Rows):
         return out
 
 
+def transpose(source: Rows) -> Rows:
+    """Return a matrix transposed; one that is a `Transpose` already is taken back, which costs nothing."""
+    return source.source if isinstance(source, Transpose) else Transpose(source)
+
+
 @dataclass(frozen=True, eq=False)
 class Flat(Rows):
     """A matrix as one long vector (Cohere's norm weights, one row per head)."""

@@ -8,7 +8,7 @@ from edgekit_exporters.architecture import Model, Tensors
 from edgekit_exporters.config import Config
 from edgekit_exporters.gpt_like import read_attention, read_spec, read_weights
 from edgekit_exporters.llama_like import split
-from edgekit_exporters.weights import Transpose
+from edgekit_exporters.weights import transpose
 
 NAMES = {
     "attention_norm": "ln_1",
@@ -41,7 +41,7 @@ def read(config: Config, tensors: Tensors) -> Model:
     weights = read_weights(tensors, spec, NAMES, tuple(NAMES))
     for name, rows in list(weights.items()):
         if name.startswith("layers.") and len(rows.shape) == 2:
-            weights[name] = Transpose(rows)
+            weights[name] = transpose(rows)
     for i in range(layers):
         at = f"layers.{i}.attention"
         for part in ("weight", "bias"):

@@ -17,7 +17,7 @@ from edgekit_exporters.checkpoints.gguf_metadata import GgufHead, read_head
 from edgekit_exporters.checkpoints.gguf_tensors import GgufRows, open_tensors
 from edgekit_exporters.checkpoints.gguf_tokenizer import build_tokenizer
 from edgekit_exporters.checkpoints.gguf_values import number, text
-from edgekit_exporters.weights import Map, Rows, Take
+from edgekit_exporters.weights import Flat, Map, Rows, Slice, Take, transpose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 
 # Read into the config instead (gguf_rope).
 _ROPE_TENSORS = {"rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"}
+# Q4_K_M, IQ2_XXS, MXFP4, BF16, ... with what those who convert put before it (i1-, UD-).
+_WEIGHT_TYPE = r"[.-]((i1|ud)[.-])?(i?q\d+(_\w+)*|tq\d_\d|mxfp4(_moe)?|nvfp4|b?f16|f32|fp(16|32))$"
 
 
 def open_gguf(path: Path) -> Checkpoint:
     """Open a GGUF file; its tensors are read and dequantized when they are asked for.
 
-    Every tensor is a `GgufRows`, or a `Take` or `Map` over one where the converter had changed it.
+    Every tensor is a `GgufRows`, or a `Take`, `Map` or the like over one where the converter had changed it.
 
     Raises:
         CheckpointError: the file is damaged or contradicts itself.
@@ -56,9 +58,8 @@ def _open(file: PositionedFile) -> Checkpoint:
     config = build_config(name, architecture, head.metadata, raw, where)
     template = text(head.metadata, "tokenizer.chat_template", where)
     tokenizer = build_tokenizer(head.metadata, config, where)
-    title = text(head.metadata, "general.name", where) or file.path.stem
     return Checkpoint(
-        name=title,
+        name=model_name(file.path),
         source=Source(id=file.path.name, licence=text(head.metadata, "general.license", where)),
         config=config,
         tensors=_rename(raw, architecture, config, where),
@@ -68,6 +69,14 @@ def _open(file: PositionedFile) -> Checkpoint:
         generation_config=build_generation_config(head.metadata, template),
         closers=[file.close],
     )
+
+
+def model_name(path: Path) -> str:
+    """Return the model's name by its file: the stem without the ending that names the weights' type.
+
+    `general.name` says less: it is prose, and the same for every conversion of a family.
+    """
+    return re.sub(_WEIGHT_TYPE, "", path.stem, flags=re.IGNORECASE) or path.stem
 
 
 def _refuse_parts(head: GgufHead, where: str) -> None:
@@ -98,10 +107,13 @@ def _rename(
             raise UnsupportedError(
                 f"{where}: EdgeKit does not know the tensor {name} of {architecture.model_type}", _ORIGINAL
             )
-        layer = base.split(".")[1] if pattern != base else ""
-        out[f"{architecture.tensors[pattern].format(layer)}.{suffix}"] = _restore(
-            rows, pattern, architecture, config, where
-        )
+        layer, target = base.split(".")[1] if pattern != base else "", architecture.tensors[pattern]
+        restored = _restore(rows, pattern, architecture, config, where)
+        if "{head}" not in target:
+            out[f"{target.format(layer)}.{suffix}"] = restored
+            continue
+        for head in range(restored.shape[0]):
+            out[f"{target.format(layer, head=head)}.{suffix}"] = Flat(Slice(restored, head, head + 1))
     return out
 
 
@@ -110,6 +122,8 @@ def _restore(
 ) -> Rows:
     if pattern in architecture.mapped:
         return Map(rows, architecture.mapped[pattern])
+    if pattern in architecture.transposed and len(rows.shape) == 2:
+        return transpose(rows)
     if pattern not in architecture.rotated:
         return rows
     heads = config[architecture.rotated[pattern]]

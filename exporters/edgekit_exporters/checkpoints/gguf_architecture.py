@@ -45,7 +45,18 @@ COMMON_TENSORS: Mapping[str, str] = {
     "blk.{}.ffn_up": "model.layers.{}.mlp.up_proj",
     "blk.{}.ffn_down": "model.layers.{}.mlp.down_proj",
 }
-"""GGUF names without `.weight` or `.bias`; {} is the layer."""
+"""GGUF names without `.weight` or `.bias`; {} is the layer. Where Hugging Face's has a {head}, it is a tensor per row."""
+
+HEAD_NORMS: Mapping[str, str] = {
+    "blk.{}.attn_q_norm": "model.layers.{}.self_attn.q_norm",
+    "blk.{}.attn_k_norm": "model.layers.{}.self_attn.k_norm",
+}
+POST_NORMS: Mapping[str, str] = {
+    "blk.{}.post_attention_norm": "model.layers.{}.post_attention_layernorm",
+    "blk.{}.post_ffw_norm": "model.layers.{}.post_feedforward_layernorm",
+}
+LLAMA_ROTATED: Mapping[str, str] = {"blk.{}.attn_q": "num_attention_heads", "blk.{}.attn_k": "num_key_value_heads"}
+LLAMA_BIASES: Mapping[str, str] = {"attention_bias": "blk.0.attn_q.bias", "mlp_bias": "blk.0.ffn_up.bias"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +71,16 @@ class GgufArchitecture:
     constants: Mapping[str, Any] = field(default_factory=dict)
     """Config keys that the metadata does not carry, because every model of the kind has the same value."""
     switches: Mapping[str, str] = field(default_factory=dict)
-    """Config keys that are true where the file has a tensor of this name."""
+    """Config keys that are true where the file has a tensor of this name, or lacks it if `!` stands before it."""
+    ignored: frozenset[str] = frozenset()
+    """Metadata keys that say again what the tensors show (`switches`), and not always rightly."""
     rotated: Mapping[str, str] = field(default_factory=dict)
     """Tensors whose rows llama.cpp's converter puts in the order of its rope (pairs side by side), and the config key
     that has their number of heads; they are put back into the order of halves."""
     mapped: Mapping[str, Callable[[Float32], Float32]] = field(default_factory=dict)
     """Tensors whose values the converter changed, and the function that takes it back (Gemma's norms: w - 1)."""
+    transposed: frozenset[str] = frozenset()
+    """Tensors that Hugging Face stores [in, out] and GGUF [out, in]."""
     partial_rotary: bool = False
     """`rope.dimension_count` may be smaller than head_dim, and is `partial_rotary_factor` then."""
     finish: Callable[[dict[str, Any], Mapping[str, Any]], None] | None = None

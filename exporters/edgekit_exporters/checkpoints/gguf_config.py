@@ -41,7 +41,7 @@ def build_config(
         "model_type": architecture.model_type,
         **architecture.constants,
         **{config_key: number(own, key, where, 0) for key, config_key in architecture.keys.items() if key in own},
-        **{key: tensor in tensors for key, tensor in architecture.switches.items()},
+        **{key: (name.lstrip("!") in tensors) != name.startswith("!") for key, name in architecture.switches.items()},
         "vocab_size": _embedding(tensors, where).shape[0],
         "tie_word_embeddings": "output.weight" not in tensors,
     }
@@ -100,7 +100,7 @@ def _check_counts(config: Mapping[str, Any], keys: tuple[str, ...], where: str) 
 
 def _refuse_unknown(name: str, own: Mapping[str, Any], architecture: GgufArchitecture, where: str) -> None:
     for key, value in own.items():
-        known = key in architecture.keys or key in _HARMLESS or key.startswith("rope.")
+        known = key in architecture.keys or key in _HARMLESS or key in architecture.ignored or key.startswith("rope.")
         # Zero experts, a zero window and the like say that a feature is absent.
         if not known and (isinstance(value, (list, str, np.ndarray)) or value):
             raise UnsupportedError(f"{where}: EdgeKit does not know the key {name}.{key} ({value!r:.60})", _ORIGINAL)

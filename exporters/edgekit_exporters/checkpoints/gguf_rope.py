@@ -23,8 +23,14 @@ DEFAULT_THETA = 10000.0
 """What llama.cpp takes where `rope.freq_base` is missing."""
 _KNOWN = {
     "freq_base", "dimension_count", "scale_linear", "scaling.type", "scaling.factor", "scaling.original_context_length",
-    "scaling.finetuned", "scaling.attn_factor",
+    "scaling.finetuned", "scaling.attn_factor", "scaling.yarn_ext_factor", "scaling.yarn_beta_fast",
+    "scaling.yarn_beta_slow",
 }  # fmt: skip
+_YARN_KEYS = {
+    "original_context_length": "original_max_position_embeddings",
+    "yarn_beta_fast": "beta_fast",
+    "yarn_beta_slow": "beta_slow",
+}
 
 
 def read_rope(
@@ -52,7 +58,7 @@ def read_rope(
             raise UnsupportedError(
                 f"{where}: {rotated} of {config['head_dim']} elements of a head are rotated", _ORIGINAL
             )
-        out["partial_rotary_factor"] = rotated / config["head_dim"]
+        out["partial_rotary_factor"] = _share(rotated, config["head_dim"])
     factors = {
         kind: _factors(tensors, kind, rotated // 2, where) for kind in ("freqs", "factors_long", "factors_short")
     }
@@ -66,6 +72,12 @@ def read_rope(
     else:
         out["rope_scaling"] = _plain(given, where)
     return out
+
+
+def _share(rotated: int, head_dim: int) -> float:
+    """Return the part of a head that is rotated, such that times head_dim it is not cut to one element less."""
+    share = rotated / head_dim
+    return share if int(head_dim * share) == rotated else math.nextafter(share, 1.0)
 
 
 def _factors(tensors: Mapping[str, GgufRows], kind: str, count: int, where: str) -> Float64 | None:
@@ -96,14 +108,29 @@ def _longrope_factor(context: int, original: int) -> float:
 
 
 def _plain(given: Mapping[str, Any], where: str) -> dict[str, Any] | None:
-    """Return the scaling that the keys alone describe: none, or linear (`scale_linear` is its old spelling)."""
+    """Return the scaling that the keys alone describe: none, YaRN, or linear (`scale_linear` is its old spelling)."""
+    if number(given, "scaling.attn_factor", where, 1.0) != 1.0:
+        raise UnsupportedError(f"{where}: the rope's scaling.attn_factor is not 1", _ORIGINAL)
     kind = text(given, "scaling.type", where) or ("linear" if "scale_linear" in given else "none")
     factor = float(number(given, "scaling.factor", where, number(given, "scale_linear", where, 1.0)))
     if kind == "none" or (kind == "linear" and factor in (0.0, 1.0)):  # 0 is llama.cpp's "not set"
         return None
+    if kind == "yarn":
+        return _yarn(given, factor, where)
     if kind != "linear":
         raise UnsupportedError(f"{where}: the rope scaling {kind!r:.40} is not read from GGUF files", _ORIGINAL)
     return {"rope_type": "linear", "factor": factor}
+
+
+def _yarn(given: Mapping[str, Any], factor: float, where: str) -> dict[str, Any]:
+    """Return YaRN's parameters; what is missing has the paper's values in llama.cpp and transformers alike."""
+    if number(given, "scaling.yarn_ext_factor", where, 1.0) != 1.0:
+        raise UnsupportedError(f"{where}: the rope's scaling.yarn_ext_factor is not 1", _ORIGINAL)
+    out: dict[str, Any] = {"rope_type": "yarn", "factor": factor}
+    for key, config_key in _YARN_KEYS.items():
+        if f"scaling.{key}" in given:
+            out[config_key] = positive(given, f"scaling.{key}", where, 1.0)
+    return out
 
 
 def llama3_scaling(factors: Float64, theta: float, where: str) -> dict[str, Any]:

@@ -214,7 +214,7 @@ def _tokenizer_config(
         "add_bos_token": begins,
         "add_eos_token": ends,
         "clean_up_tokenization_spaces": False,
-        "model_max_length": config["max_position_embeddings"],
+        "model_max_length": config.get("max_position_embeddings") or config["n_positions"],
         "tokenizer_class": "PreTrainedTokenizerFast",
     }
 

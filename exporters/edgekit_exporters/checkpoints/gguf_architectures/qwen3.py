@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from edgekit_exporters.checkpoints.gguf_architecture import COMMON_TENSORS, GgufArchitecture
+from edgekit_exporters.checkpoints.gguf_architecture import COMMON_TENSORS, HEAD_NORMS, GgufArchitecture
 
 ARCHITECTURE = GgufArchitecture(
     model_type="qwen3",
     class_name="Qwen3ForCausalLM",
-    tensors={
-        **COMMON_TENSORS,
-        "blk.{}.attn_q_norm": "model.layers.{}.self_attn.q_norm",
-        "blk.{}.attn_k_norm": "model.layers.{}.self_attn.k_norm",
-    },
+    tensors={**COMMON_TENSORS, **HEAD_NORMS},
     constants={"hidden_act": "silu", "use_sliding_window": False, "attention_bias": False},
 )
