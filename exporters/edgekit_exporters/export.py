@@ -67,6 +67,7 @@ def export(
         raise UsageError(f"the output {output} exists", "replace it with --force, or choose another with -o")
     with open_checkpoint(source, progress=progress) as checkpoint:
         model = read_model(checkpoint)
+        _check_tokenizer(checkpoint)
         options = WriteOptions(
             quantization=choose(quantize, parameters(model)),
             sensitive=sensitive_weights(model.weights, len(model.spec.layers), parameters(model)),
@@ -98,6 +99,20 @@ def _keep_source(source: str | Path, output: Path) -> None:
         raise UsageError(
             f"the output {output} is the checkpoint {source}, or holds it", "choose a folder of its own with -o"
         )
+
+
+def _check_tokenizer(checkpoint: Checkpoint) -> None:
+    """Refuse, before any work, a tokenizer that no device could open."""
+    if checkpoint.tokenizer_json is None:
+        return
+    from tokenizers import Tokenizer
+
+    try:
+        Tokenizer.from_str(checkpoint.tokenizer_json)
+    except Exception as error:  # the package raises nothing more special
+        raise CheckpointError(
+            f"the checkpoint's tokenizer.json cannot be read: {error!s:.200}", "is it complete? fetch it again"
+        ) from error
 
 
 def _file_name(name: str) -> str:
