@@ -8,6 +8,7 @@ pass of the reference, which reads the checkpoint a second time, block by block.
 from __future__ import annotations
 
 import importlib.resources
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,8 +21,18 @@ TOKENS = 512
 """Positions of the calibration text: at 4 B parameters numpy needs half a minute for them."""
 
 
-def calibrate(model: Model, tokenizer_json: str | None, progress: Progress) -> dict[str, Float32]:
-    """Return, for every linear weight [out, in], the mean square of its inputs, float32 [in].
+@dataclass(frozen=True)
+class Calibration:
+    """What one forward pass showed."""
+
+    squares: dict[str, Float32] = field(default_factory=dict)
+    """By linear weight [out, in]: the mean square of its inputs, float32 [in]."""
+    cached: dict[str, Float32] = field(default_factory=dict)
+    """By "LAYER.key" and "LAYER.value": the largest magnitude of each cached element, float32 [kv_heads * head_dim]."""
+
+
+def calibrate(model: Model, tokenizer_json: str | None, progress: Progress) -> Calibration:
+    """Compute the calibration text with the reference and return what was seen.
 
     Without a tokenizer the text is seeded random ids: better than nothing, since norms and outliers show all the same.
     """
@@ -37,11 +48,14 @@ def calibrate(model: Model, tokenizer_json: str | None, progress: Progress) -> d
         tokenizer.no_padding()
         encoded = tokenizer.encode(sample_text("calibration"), add_special_tokens=False).ids[:length]
         ids = np.asarray([token for token in encoded if token < spec.vocab_size] or [0], np.int64)
-    squares: dict[str, Float32] = {}
+    seen = Calibration()
 
-    def observe(weight: str, x: Float32) -> None:
-        squares[weight] = np.square(x).mean(axis=0)
-        progress.advance(1)
+    def observe(name: str, x: Float32) -> None:
+        if name in model.weights:
+            seen.squares[name] = np.square(x).mean(axis=0)
+            progress.advance(1)
+        else:
+            seen.cached[name] = np.abs(x).max(axis=0)
 
     names = [name for name, rows in model.weights.items() if len(rows.shape) == 2]
     progress.start("calibrate", len(names), "weights")
@@ -50,7 +64,7 @@ def calibrate(model: Model, tokenizer_json: str | None, progress: Progress) -> d
         Reference(spec, model.weights, keep=False).logits(ids, rows=range(0, len(ids), 8), observe=observe)
     finally:
         progress.finish()
-    return squares
+    return seen
 
 
 def sample_text(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -80,7 +81,7 @@ def export(
         folder = Path(output) if output is not None else Path(f"{_file_name(name)}.edge")
         _keep_source(source, folder)
         with BundleWriter(folder, force) as writer:
-            model, importance = _prepare(model, checkpoint, options, progress)
+            model, options, importance = _prepare(model, checkpoint, options, progress)
             written = _write(formats, model, writer.folder, options, importance, progress)
             _write_text_files(checkpoint, writer.folder)
             writer.write(_manifest(name, checkpoint, model, options, written), progress)
@@ -122,13 +123,15 @@ def _file_name(name: str) -> str:
 
 def _prepare(
     model: Model, checkpoint: Checkpoint, options: WriteOptions, progress: Progress
-) -> tuple[Model, dict[str, Float32] | None]:
-    """Balance a model that will be quantized, and return where its rounding errors count."""
+) -> tuple[Model, WriteOptions, dict[str, Float32] | None]:
+    """Balance a model that will be quantized; return also what its cache holds and where its rounding errors count."""
     if options.quantization == "none":
-        return model, None
-    balanced, importance = balance(model, calibrate(model, checkpoint.tokenizer_json, progress))
+        return model, options, None
+    seen = calibrate(model, checkpoint.tokenizer_json, progress)
+    balanced, importance = balance(model, seen.squares)
     # At 8 bits every rounding is near enough: weighing its errors would only cost time.
-    return balanced, importance if options.quantization == "int4" else None
+    counts = importance if options.quantization == "int4" else None
+    return balanced, dataclasses.replace(options, cached=seen.cached), counts
 
 
 def _write(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -17,7 +17,7 @@ from edgekit_exporters import formats
 from edgekit_exporters.architecture import Model
 from edgekit_exporters.quantization import Quantization, precision
 from edgekit_exporters.stream import Slot
-from edgekit_exporters.weights import Weights
+from edgekit_exporters.weights import Float32, Weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,8 @@ class WriteOptions:
     """Weights that stay at 8 bits where the others get 4."""
     context: int
     """Tokens that the written format can hold: its `context_max`."""
+    cached: Mapping[str, Float32] = field(default_factory=dict)
+    """The largest magnitudes of what a cache will hold, as `calibration.Calibration` has them; perhaps empty."""
     eos_ids: tuple[int, ...] = ()
     bos_id: int | None = None
     pad_id: int | None = None

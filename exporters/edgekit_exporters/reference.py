@@ -61,7 +61,8 @@ class Reference:
     ) -> Float32:
         """Return float32 [n, vocab]: the logits after each of the n tokens, or after those at `rows` only.
 
-        `observe` is told the name of every linear weight and what it is multiplied with, [n, in].
+        `observe` is told the name of every linear weight and what it is multiplied with, [n, in], and of every layer
+        what a cache would hold: "LAYER.key" and "LAYER.value", [n, kv_heads * head_dim].
 
         Raises:
             UsageError: no tokens, or one outside of the vocabulary.
@@ -158,7 +159,7 @@ class _Numpy:
         k: Float32,
         v: Float32,
         attention: Attention,
-        layer: int,  # noqa: ARG002 - the reference has no cache
+        layer: int,
         q_norm: str | None = None,
         k_norm: str | None = None,
     ) -> Float32:
@@ -173,6 +174,9 @@ class _Numpy:
             border = attention.rope.border
             cos, sin = attention.rope.tables(n, long=border is not None and n > border)
             q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        if self.observe is not None:
+            self.observe(f"{layer}.key", k.transpose(1, 0, 2).reshape(n, -1))
+            self.observe(f"{layer}.value", v.transpose(1, 0, 2).reshape(n, -1))
         k, v = (np.repeat(x, heads // attention.kv_heads, axis=0) for x in (k, v))
         scores = (q @ k.transpose(0, 2, 1)) * np.float32(attention.scale)
         if attention.softcap is not None:

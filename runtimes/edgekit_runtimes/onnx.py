@@ -13,11 +13,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from edgekit.machine import physical_cores
 
 from edgekit.bundle import Bundle
 from edgekit.decoder import Availability, Decoder, Float32, LoadOptions, Tokens
 from edgekit.errors import BundleError, EdgekitError, UsageError, install_hint
+from edgekit.machine import physical_cores
+
+DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int8)": np.int8}
+
+GRAPHS = {"f32": "model.onnx", "f16": "model.kv_f16.onnx", "int8": "model.kv_int8.onnx"}
+"""The graph for each precision of the cache; all read the same weights."""
 
 OLDEST = (1, 24)
 """Before, a sliding window was one position too long."""
@@ -55,8 +60,12 @@ class OnnxDecoder:
     """A model in an ONNX Runtime session, with its cache."""
 
     def __init__(self, bundle: Bundle, options: LoadOptions) -> None:
-        if options.kv not in ("auto", "f32"):
-            raise UsageError(f"the onnx runtime has no {options.kv} cache", 'use kv="auto" or kv="f32"')
+        precision = "f32" if options.kv == "auto" else options.kv
+        offered = bundle.manifest.formats["onnx"].details.get("kv", ["f32"])
+        if precision not in offered:
+            raise UsageError(
+                f"{bundle.path} has no onnx graph over an {precision} cache", f"it has: {', '.join(offered)}"
+            )
         ort = _engine()
         self._ort = ort
         self.vocab_size = bundle.manifest.spec.vocab_size
@@ -64,7 +73,7 @@ class OnnxDecoder:
         settings = ort.SessionOptions()
         settings.intra_op_num_threads = options.threads or physical_cores()
         settings.log_severity_level = 3
-        path = bundle.file("onnx/model.onnx")
+        path = bundle.file(f"onnx/{GRAPHS[precision]}")
         bundle.file("onnx/model.onnx.data")
         try:
             self._session = ort.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
@@ -72,30 +81,30 @@ class OnnxDecoder:
             raise BundleError(
                 f"onnxruntime cannot load {path}: {_first_line(error)}", "export it again with this version of EdgeKit"
             ) from error
-        defaults = self._session.get_overridable_initializers()
-        self._inputs = {node.name for node in (*self._session.get_inputs(), *defaults)}
+        self._has_reach = any(node.name == "reach" for node in self._session.get_overridable_initializers())
         self._cache = self._allocate()
         self._binding = self._session.io_binding()
+        for name, value in self._cache.items():
+            self._binding.bind_ortvalue_input(f"past_key_values.{name}", value)
+            self._binding.bind_ortvalue_output(f"present.{name}", value)
+        # Steps bind slices of these: nothing is filled anew for each token.
+        self._mask = np.ones((1, self.context), np.int64)
+        self._rows = np.arange(-self.context, 0)
 
     def step(self, tokens: Tokens, start: int, last: int, reach: int = 0) -> Float32:
         """Compute tokens over the cache."""
         n, binding = len(tokens), self._binding
-        feeds: dict[str, npt.NDArray[np.int64]] = {
+        feeds = {
             "input_ids": np.ascontiguousarray(tokens, np.int64).reshape(1, n),
-            "attention_mask": np.ones((1, start + n), np.int64),
-            "logit_rows": np.arange(n - last, n, dtype=np.int64),
+            "attention_mask": self._mask[:, : start + n],
+            "logit_rows": self._rows[-last:],
         }
-        if "reach" in self._inputs:
+        if self._has_reach:
             feeds["reach"] = np.array([reach], np.int64)
-        logits = np.empty((1, last, self.vocab_size), np.float32)
-        binding.clear_binding_inputs()
-        binding.clear_binding_outputs()
         for name, array in feeds.items():
             # Not bind_cpu_input: it does not know inputs that have a default.
             binding.bind_ortvalue_input(name, self._ort.OrtValue.ortvalue_from_numpy(array))
-        for name, value in self._cache.items():
-            binding.bind_ortvalue_input(f"past_key_values.{name}", value)
-            binding.bind_ortvalue_output(f"present.{name}", value)
+        logits = np.empty((1, last, self.vocab_size), np.float32)
         binding.bind_output("logits", "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
         self._session.run_with_iobinding(binding)
         return logits[0]
@@ -125,7 +134,7 @@ class OnnxDecoder:
         for node in self._session.get_inputs():
             if node.name.startswith("past_key_values."):
                 _, kv_heads, _, head_dim = node.shape
-                array = np.zeros((1, kv_heads, self.context, head_dim), np.float32)
+                array = np.zeros((1, kv_heads, self.context, head_dim), DTYPES[node.type])
                 cache[node.name.removeprefix("past_key_values.")] = self._ort.OrtValue.ortvalue_from_numpy(array)
         return cache
 

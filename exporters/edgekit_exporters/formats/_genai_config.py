@@ -14,6 +14,8 @@ from edgekit_exporters.format import WriteOptions
 from edgekit_exporters.formats._onnx_attention import padded_head
 
 GENAI_CONFIG = "genai_config.json"
+LAST_LOGITS = "last_logits"
+"""The output it reads; its shape is [batch, 1, vocab_size]."""
 
 
 def write_genai_config(bundle: Path, spec: DecoderSpec, options: WriteOptions) -> None:
@@ -39,7 +41,7 @@ def genai_config(spec: DecoderSpec, options: WriteOptions) -> dict[str, Any]:
             "past_value_names": "past_key_values.%d.value",
         },
         "outputs": {
-            "logits": "logits",
+            "logits": LAST_LOGITS,
             "present_key_names": "present.%d.key",
             "present_value_names": "present.%d.value",
         },

@@ -9,6 +9,7 @@ from onnx import TensorProto
 
 from edgekit.spec import Attention, Rope
 from edgekit_exporters.formats._onnx_graph import Graph
+from edgekit_exporters.weights import Float32
 
 HEAD_MULTIPLE = 16
 """GroupQueryAttention takes heads of multiples of 8, of 16 with a rope."""
@@ -21,10 +22,12 @@ class AttentionNodes:
         self.graph, self.context, self.border = graph, context, border
         self._ropes: dict[Rope, tuple[str, str]] = {}
         self._shared: dict[str, str] = {}
+        self._layers: dict[int, Attention] = {}
 
     def attend(self, parts: Sequence[str], attention: Attention, layer: int, norms: Sequence[str]) -> str:
         """Record one layer's attention over its cache; `parts` are q, k and v, or all three in one."""
         graph, head = self.graph, padded_head(attention)
+        self._layers[layer] = attention
         counts = [attention.heads, attention.kv_heads, attention.kv_heads]
         counts = [sum(counts)] if len(parts) == 1 else counts
         if norms and attention.qk_norm is not None:
@@ -59,6 +62,13 @@ class AttentionNodes:
         inputs = [*qkv, *past, self._lengths(), self._total(), *rope]
         graph.node("GroupQueryAttention", inputs, [out, *present], microsoft=True, **attributes)
         return out if head == attention.head_dim else self._unpad(out, attention, head)
+
+    def padded(self, cache: str, values: Float32) -> Float32:
+        """Return values of a cache's elements ("LAYER.key" or "LAYER.value") as the engine's heads have them."""
+        attention = self._layers[int(cache.partition(".")[0])]
+        pieces = values.reshape(-1, attention.head_dim // _halves(attention))
+        filling = padded_head(attention) // _halves(attention) - pieces.shape[1]
+        return np.pad(pieces, ((0, 0), (0, filling))).reshape(-1)
 
     def positions(self) -> str:
         """Return the positions of the input tokens, [n]."""
@@ -147,7 +157,7 @@ class AttentionNodes:
 
     def _unpad(self, out: str, attention: Attention, head: int) -> str:
         """Cut the heads' fillings off again."""
-        graph, halves = self.graph, 2 if attention.head_dim % 2 == 0 else 1
+        graph, halves = self.graph, _halves(attention)
         cut = graph.one("Reshape", out, graph.constant([0, 0, attention.heads * halves, head // halves]))
         start, end, axis = (graph.constant([k]) for k in (0, attention.head_dim // halves, 3))
         sliced = graph.one("Slice", cut, start, end, axis)
@@ -157,3 +167,8 @@ class AttentionNodes:
 def padded_head(attention: Attention) -> int:
     """Return the head size that the engine computes with."""
     return -(-attention.head_dim // HEAD_MULTIPLE) * HEAD_MULTIPLE
+
+
+def _halves(attention: Attention) -> int:
+    """Return in how many pieces a head is filled up: two, so that rotated pairs stay pairs, if it has halves."""
+    return 2 if attention.head_dim % 2 == 0 else 1

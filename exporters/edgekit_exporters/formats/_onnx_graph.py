@@ -87,16 +87,22 @@ class Graph:
             self.external(name, TensorProto.FLOAT, values.shape, position, values.nbytes)
         return name
 
-    def save(self, index: str) -> None:
-        """Write model.onnx beside its data; `index` says where the weights lie, for `read_index`."""
+    def save(self, index: str) -> onnx.ModelProto:
+        """Write model.onnx beside its data and return it; `index` says where the weights lie, for `read_index`."""
         graph = helper.make_graph(
             self._nodes, "edgekit", self._inputs, self._outputs, initializer=list(self._initializers.values())
         )
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="edgekit")
         helper.set_model_props(model, {INDEX_KEY: index})
-        (self.folder / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
         self.data.close()
+        save(model, self.folder / "model.onnx")
+        return model
+
+
+def save(model: onnx.ModelProto, path: Path) -> None:
+    """Write a graph, the same bytes for the same graph."""
+    path.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def read_index_text(folder: Path) -> str:

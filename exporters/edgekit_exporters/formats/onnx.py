@@ -20,9 +20,10 @@ from edgekit.spec import Activation, Attention, Norm
 from edgekit_exporters.architecture import Model
 from edgekit_exporters.decoder import decode
 from edgekit_exporters.format import WriteOptions, Written
-from edgekit_exporters.formats._genai_config import GENAI_CONFIG, write_genai_config
+from edgekit_exporters.formats._genai_config import GENAI_CONFIG, LAST_LOGITS, write_genai_config
 from edgekit_exporters.formats._onnx_attention import AttentionNodes
-from edgekit_exporters.formats._onnx_graph import DATA_FILE, Graph, read_index_text
+from edgekit_exporters.formats._onnx_cache import FILES, over_f16_cache, over_int8_cache, scale_of
+from edgekit_exporters.formats._onnx_graph import DATA_FILE, Graph, read_index_text, save
 from edgekit_exporters.operations import Projection
 from edgekit_exporters.packed import Placed, read_index, write_index
 from edgekit_exporters.quantization import Encoding, Quantization
@@ -193,18 +194,29 @@ class OnnxWriting:
         return Value(self.graph.one("Gather", self._use(x), "logit_rows", axis=1), x.width)
 
     def output(self, name: str, x: Value) -> None:
-        """Name it."""
+        """Name it; beside it, the last row alone: onnxruntime-genai wants all rows unless the shape says one."""
         self.graph.node("Identity", [self._use(x)], [name])
         self.graph.output(name, TensorProto.FLOAT, ["batch", "rows", x.width])
+        self.graph.node("Gather", [name, self.graph.constant([-1])], [LAST_LOGITS], axis=1)
+        self.graph.output(LAST_LOGITS, TensorProto.FLOAT, ["batch", 1, x.width])
 
     # --- the writing --------------------------------------------------------------------------------------------
 
     def finish(self) -> Written:
-        """Save the graph."""
-        self.graph.save(write_index(self.placed))
+        """Save the graph, and once more for each smaller precision of the cache."""
+        folder = self.bundle / FOLDER
+        model = self.graph.save(write_index(self.placed))
+        save(over_f16_cache(model), folder / FILES["f16"])
+        graphs = ["f32", "f16"]
+        if self.options.cached:
+            scales = {name: scale_of(self.attention.padded(name, seen)) for name, seen in self.options.cached.items()}
+            save(over_int8_cache(model, scales), folder / FILES["int8"])
+            graphs.append("int8")
         write_genai_config(self.bundle, self.spec, self.options)
+        names = (*(f"{FOLDER}/{FILES[precision]}" for precision in graphs), f"{FOLDER}/{DATA_FILE}", GENAI_CONFIG)
         return Written(
-            files=(f"{FOLDER}/model.onnx", f"{FOLDER}/{DATA_FILE}", GENAI_CONFIG),
+            files=names,
+            details={"kv": graphs},
             context_max=self.options.context,
             encodings={name: str(placed.encoding) for name, placed in self.placed.items()},
         )
