@@ -17,7 +17,7 @@ NAME = "SmolLM2-135M-Instruct"
 FOLDER = "smollm2.edge"
 PROMPT = "What is the capital of France?"
 SYSTEM = "Be brief and correct."
-"""Without it this model is torn between English and French: two first words 0.1 apart in logits, a coin's toss."""
+"""Without it this model's first word is a near tie between English and French, which another CPU's rounding may turn."""
 MAX_TOKENS = 128
 
 
@@ -43,7 +43,7 @@ def command(
     with watch(brief=True) as progress, edgekit.load(path, progress=progress) as model:
         load_seconds = time.perf_counter() - began
         if not json:
-            print(f"\n> {PROMPT}")
+            print(f"\n({SYSTEM})\n> {PROMPT}")
         reply = answering.show(
             model.stream(PROMPT, system=SYSTEM, max_tokens=MAX_TOKENS, progress=progress), silent=json
         )
