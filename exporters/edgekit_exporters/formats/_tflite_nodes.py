@@ -69,6 +69,11 @@ class Nodes:
         options = schema.BatchMatMulOptionsT(adjY=transpose)
         return self.graph.node("BATCH_MATMUL", [a, b], (*a.shape[:-1], columns), options)
 
+    def sum(self, x: Value, axis: int) -> Value:
+        """Return the sum over an axis, which is gone from the shape."""
+        shape = [size for k, size in enumerate(x.shape) if k != axis]
+        return self.graph.node("SUM", [x, self.graph.numbers(axis)], shape, schema.ReducerOptionsT(keepDims=False))
+
     def softmax(self, x: Value) -> Value:
         """Return the softmax over the last axis."""
         return self.graph.node("SOFTMAX", [x], x.shape, schema.SoftmaxOptionsT(beta=1.0))
