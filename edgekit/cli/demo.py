@@ -17,7 +17,7 @@ NAME = "SmolLM2-135M-Instruct"
 FOLDER = "smollm2.edge"
 PROMPT = "What is the capital of France?"
 SYSTEM = "Be brief and correct."
-"""Without it this model's first word is a near tie between English and French, which another CPU's rounding may turn."""
+"""Without it this model's first word is a near tie of English and French, which another CPU's rounding may turn."""
 MAX_TOKENS = 128
 
 
