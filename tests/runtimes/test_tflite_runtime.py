@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +113,22 @@ def test_a_chat_that_outgrows_the_small_span_says_the_same(bundle_path: Path, id
         plan._kinds = {kind: [max(found, key=lambda s: s.span)] for kind, found in plan._kinds.items()}
         session.rewind(0)
         assert continued(session) == grown
+
+
+def test_a_prompt_of_3000_tokens_in_a_cache_of_4096(checkpoint: Path, tmp_path: Path) -> None:
+    longer = tmp_path / "longer"
+    shutil.copytree(checkpoint, longer)
+    config = json.loads((longer / "config.json").read_bytes())
+    (longer / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 4096}), encoding="utf-8")
+    path = export(longer, to="tflite", quantize="none", output=tmp_path / "longer.edge")
+    prompt = np.random.default_rng(4).integers(0, 259, 3000)
+    with Reference.open(longer) as reference:
+        expected = reference.logits(prompt, rows=[1500, 2990, 2999])
+    with load(path, context=4096) as session:
+        assert close(session.forward(prompt)[0], expected[2])
+        session.rewind(1500)
+        assert close(session.forward(prompt[1500:1501])[0], expected[0])
+        assert close(session.forward(prompt[1501:], last=10)[0], expected[1])
 
 
 def test_the_engine_updates_the_cache_in_place(bundle_path: Path) -> None:
