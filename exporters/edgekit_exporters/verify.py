@@ -20,19 +20,21 @@ from edgekit.bundle import Bundle
 from edgekit.bundle_writer import replace_manifest
 from edgekit.chat import render_chat
 from edgekit.decoder import LoadOptions
-from edgekit.errors import RuntimeUnavailableError
+from edgekit.errors import BundleError, RuntimeUnavailableError, UsageError
 from edgekit.manifest import Manifest
 from edgekit.progress import Progress, Silent
 from edgekit.session import open_session
+from edgekit.spec import DecoderSpec
 from edgekit.tokenizer import Tokenizer
 from edgekit_exporters.architecture import read_model
 from edgekit_exporters.calibration import sample_text
 from edgekit_exporters.checkpoint import Checkpoint
 from edgekit_exporters.checkpoints import open_checkpoint
+from edgekit_exporters.decoder import weight_shapes
 from edgekit_exporters.figures import Fidelity, Loss, fidelity, loss
 from edgekit_exporters.format import find_format
 from edgekit_exporters.reference import Reference
-from edgekit_exporters.weights import Float32
+from edgekit_exporters.weights import Float32, Weights
 
 TOKENS = 384
 """Positions that are compared: enough for the figures, few enough for numpy at 4 B parameters."""
@@ -109,11 +111,13 @@ def verify(
     """
     progress = progress or Silent()
     bundle = Bundle.open(bundle_path)
+    if not bundle.manifest.formats:
+        raise BundleError(f"{bundle.path} has no format that could be measured", "export the model again")
     bundle.check_hashes(progress)
     ids = sample_ids(bundle)
     checkpoint = open_checkpoint(against, progress=progress) if against is not None else None
     try:
-        truth = _unquantized(checkpoint, ids, progress) if checkpoint is not None else None
+        truth = _unquantized(bundle, checkpoint, ids, progress) if checkpoint is not None else None
         verdicts, unmeasured = {}, {}
         for name in bundle.manifest.formats:
             try:
@@ -155,7 +159,7 @@ def _measure(bundle: Bundle, name: str, ids: Ids, truth: Float32 | None, progres
         progress.finish()
     progress.start(f"{name}: compute the reference", None, "tokens")
     try:
-        reference = Reference(bundle.manifest.spec, find_format(name).read_weights(bundle.path)).logits(ids)
+        reference = Reference(bundle.manifest.spec, _written_weights(bundle, name)).logits(ids)
     finally:
         progress.finish()
     return FormatVerdict(
@@ -164,6 +168,20 @@ def _measure(bundle: Bundle, name: str, ids: Ids, truth: Float32 | None, progres
         fidelity=fidelity(measured, reference, exact=bundle.manifest.quantization.get("mode") == "none"),
         loss=None if truth is None else loss(measured, truth, ids),
     )
+
+
+def _written_weights(bundle: Bundle, name: str) -> Weights:
+    """Return the weights that a format holds, which must be those that the manifest's spec asks for."""
+    weights = find_format(name).read_weights(bundle.path)
+    for weight, shape in weight_shapes(bundle.manifest.spec).items():
+        found = weights[weight].shape if weight in weights else None
+        if found != shape:
+            has = "has no weights for" if found is None else f"has the shape {list(found)} for"
+            raise BundleError(
+                f"{bundle.path}: the format {name} {has} {weight}; the manifest makes it {list(shape)}",
+                "do not use this bundle: export the model again",
+            )
+    return weights
 
 
 def _runtime_for(bundle: Bundle, format_name: str) -> Any:  # noqa: ANN401 - a Runtime
@@ -177,13 +195,26 @@ def _runtime_for(bundle: Bundle, format_name: str) -> Any:  # noqa: ANN401 - a R
     raise RuntimeUnavailableError(f"{bundle.path}: nothing here runs {format_name}: {'; '.join(reasons)}")
 
 
-def _unquantized(checkpoint: Checkpoint, ids: Ids, progress: Progress) -> Float32:
+def _unquantized(bundle: Bundle, checkpoint: Checkpoint, ids: Ids, progress: Progress) -> Float32:
     progress.start("compute the unquantized checkpoint", None, "tokens")
     try:
         model = read_model(checkpoint)
+        _check_same(bundle, model.spec)
         return Reference(model.spec, model.weights).logits(ids)
     finally:
         progress.finish()
+
+
+def _check_same(bundle: Bundle, spec: DecoderSpec) -> None:
+    """Refuse a checkpoint of another model. Another publication of the same one, such as a GGUF of it, will do."""
+    ours = bundle.manifest.spec
+    for what in ("architecture", "vocab_size", "hidden_size", "mlp_size"):
+        if getattr(ours, what) != getattr(spec, what):
+            raise UsageError(
+                f"{bundle.path} was not made from this checkpoint: its {what} is {getattr(ours, what)}, "
+                f"the checkpoint's {getattr(spec, what)}",
+                f"give the checkpoint that it was made from: {bundle.manifest.source.id}",
+            )
 
 
 def _keep(bundle: Bundle, verdicts: Mapping[str, FormatVerdict]) -> None:
