@@ -118,7 +118,7 @@ class Placed:
         encoding = Encoding(data["bits"], data["block"], data["zero_point"])
         shape = tuple(data["shape"])
         positions = (data["values"], data["scales"], data["zero_points"])
-        whole = all(type(n) is int and n > 0 for n in (*shape, encoding.block or 1))
+        whole = all(type(n) is int and n > 0 for n in (*shape, 1 if encoding.block is None else encoding.block))
         placed = all(type(n) is int and 0 <= n < 1 << 62 for n in positions)
         known = encoding.bits in (4, 8, 16, 32) and data["scale_bits"] in (16, 32) and 1 <= len(shape) <= 2
         if not (whole and placed and known) or (encoding.quantized and len(shape) == 1):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,7 @@ class OnnxDecoder:
             raise BundleError(
                 f"onnxruntime cannot load {path}: {_first_line(error)}", "export it again with this version of EdgeKit"
             ) from error
+        self._check_logits(path)
         self._has_reach = any(node.name == "reach" for node in self._session.get_overridable_initializers())
         self._cache = self._allocate()
         self._binding = self._session.io_binding()
@@ -128,6 +130,15 @@ class OnnxDecoder:
     def close(self) -> None:
         """Drop the session and the cache."""
         del self._binding, self._session, self._cache
+
+    def _check_logits(self, path: Path) -> None:
+        """Refuse a model that does not fit the manifest: it would write rows of another length."""
+        found = [node.shape[-1] for node in self._session.get_outputs() if node.name == "logits"]
+        if found != [self.vocab_size]:
+            raise BundleError(
+                f"{path} computes {found[0] if found else 'no'} logits, the manifest says {self.vocab_size}",
+                "do not use this bundle: export the model again",
+            )
 
     def _allocate(self) -> dict[str, Any]:
         cache = {}
