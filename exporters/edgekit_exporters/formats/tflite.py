@@ -1,7 +1,7 @@
 """The TFLite format: one flatbuffer with several signatures over one set of weights and one cache.
 
 A signature computes a fixed number of tokens and attends a fixed span of the cache, because that is what the engine
-runs fast: what is attended costs, not what is in it. There are three kinds, each for up to three spans:
+runs fast: what is attended costs, not what is in it. There are three kinds, each for several spans:
 
     decode          1 token,    logits [1, 1, vocab]
     chunk_16        16 tokens,  logits [1, 16, vocab]: checks guesses
@@ -41,8 +41,9 @@ except ModuleNotFoundError as error:
     raise MissingExtraError("ai-edge-litert", "writing the tflite format", "tflite") from error
 
 FILE = "tflite/model.tflite"
-SPANS = (256, 1024)
-"""Spans besides the whole context; each costs load time (about a second per signature at 4 billion parameters)."""
+SPANS = {"decode": (256, 512, 1024), "chunk": (256, 1024), "prefill": (256, 1024)}
+"""Spans besides the whole context. Each signature costs load time (1.5 s at 4 billion int4 parameters, where XNNPACK
+looks at every scale), so only decode, which attention slows down most, has a finer step."""
 CHUNK = 16
 PREFILL = 128
 
@@ -65,9 +66,14 @@ class Signature:
 
 def signatures(context: int) -> list[Signature]:
     """Return the signatures of a model with this context, the smallest spans first."""
-    kinds = [("decode", 1), ("chunk", CHUNK), ("prefill", PREFILL)]
-    spans = [span for span in SPANS if span < context] + [context]
-    return [Signature(kind, tokens, span, context) for span in spans for kind, tokens in kinds if tokens <= span]
+    sizes = {"decode": 1, "chunk": CHUNK, "prefill": PREFILL}
+    found = [
+        Signature(kind, tokens, span, context)
+        for kind, tokens in sizes.items()
+        for span in (*(span for span in SPANS[kind] if span < context), context)
+        if tokens <= span
+    ]
+    return sorted(found, key=lambda signature: signature.span)
 
 
 class TfliteFormat:

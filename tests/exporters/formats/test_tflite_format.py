@@ -54,7 +54,10 @@ def tensor_names(graph: schema.SubGraph) -> set[str]:
         (256, ["decode", "chunk_16", "prefill_128"]),
         (
             4096,
-            [f"{at}{kind}" for at in ("span256_", "span1024_", "") for kind in ("decode", "chunk_16", "prefill_128")],
+            [
+                *("span256_decode", "span256_chunk_16", "span256_prefill_128", "span512_decode", "span1024_decode"),
+                *("span1024_chunk_16", "span1024_prefill_128", "decode", "chunk_16", "prefill_128"),
+            ],
         ),
     ],
 )
