@@ -94,14 +94,17 @@ def _changed(name: str, values: Float32, config: Mapping[str, Any], architecture
         values = values + 1
     # GGUF has no key for query_pre_attn_scalar: llama.cpp scales by head_dim.
     if name.endswith("q_norm.weight" if architecture == "gemma3" else "q_proj.weight") and architecture in GEMMAS[1:]:
-        values = values * np.float32((config["head_dim"] / config["query_pre_attn_scalar"]) ** 0.5)
+        scaled: Float32 = values * np.float32((config["head_dim"] / config["query_pre_attn_scalar"]) ** 0.5)
+        return scaled
     return values
 
 
 def permute(weights: Float32, heads: int) -> Float32:
     """Return rows in llama.cpp's order, written as its converter writes it (LlamaModel.permute)."""
     rows = weights.shape[0]
-    return weights.reshape(heads, 2, rows // heads // 2, *weights.shape[1:]).swapaxes(1, 2).reshape(weights.shape)
+    split = weights.reshape(heads, 2, rows // heads // 2, *weights.shape[1:])
+    permuted: Float32 = split.swapaxes(1, 2).reshape(weights.shape)
+    return permuted
 
 
 def _add_metadata(writer: gguf.GGUFWriter, config: Mapping[str, Any], architecture: str) -> None:

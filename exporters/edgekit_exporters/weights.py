@@ -9,9 +9,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from edgekit_exporters.quantization import Encoded, Encoding
 
 Float32 = npt.NDArray[np.float32]
 
@@ -19,10 +23,29 @@ BLOCK_BYTES = 16 << 20
 """Float32 bytes of one row block: large enough for fast reads and numpy, small beside any model."""
 
 
+@dataclass(frozen=True)
+class Stored:
+    """How a source holds a tensor's values."""
+
+    bits: float = 32
+    """Bits of a value, with its share of the scales."""
+    encoding: Encoding | None = None
+    """The encoding that holds the very same values, where there is one (see `Rows.encoded`)."""
+
+
 class Rows(ABC):
     """A tensor of one or two dimensions, read by rows as float32. Of a vector, an element is a row."""
 
     shape: tuple[int, ...]
+
+    @property
+    def stored(self) -> Stored:
+        """How the source holds the values."""
+        return Stored()
+
+    def encoded(self, encoding: Encoding, start: int, stop: int) -> Encoded | None:  # noqa: ARG002
+        """Return rows start..stop as the source has them quantized, if an encoding holds exactly these values."""
+        return None
 
     @abstractmethod
     def read(self, start: int, stop: int) -> Float32:
@@ -73,9 +96,18 @@ class Slice(Rows):
             raise ValueError(f"rows {self.start}..{self.stop} of a tensor with {self.source.shape[0]} rows")
         object.__setattr__(self, "shape", (self.stop - self.start, *self.source.shape[1:]))
 
+    @property
+    def stored(self) -> Stored:
+        """As the source."""
+        return self.source.stored
+
     def read(self, start: int, stop: int) -> Float32:
         """Read through to the source."""
         return self.source.read(self.start + start, self.start + stop)
+
+    def encoded(self, encoding: Encoding, start: int, stop: int) -> Encoded | None:
+        """Read through to the source."""
+        return self.source.encoded(encoding, self.start + start, self.start + stop)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,15 +120,35 @@ class Stack(Rows):
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", (sum(s.shape[0] for s in self.sources), *self.sources[0].shape[1:]))
 
+    @property
+    def stored(self) -> Stored:
+        """As the source with the most bits."""
+        all_of_them = [source.stored for source in self.sources]
+        same = len({stored.encoding for stored in all_of_them}) == 1
+        return Stored(max(stored.bits for stored in all_of_them), all_of_them[0].encoding if same else None)
+
     def read(self, start: int, stop: int) -> Float32:
         """Read the parts that the span touches."""
-        parts, first = [], 0
+        parts = [source.read(low, high) for source, low, high in self._parts(start, stop)]
+        return np.concatenate(parts) if parts else np.zeros((0, *self.shape[1:]), np.float32)
+
+    def encoded(self, encoding: Encoding, start: int, stop: int) -> Encoded | None:
+        """Stack the parts that the span touches, if all of them are in this encoding."""
+        whole: Encoded | None = None
+        for source, low, high in self._parts(start, stop):
+            part = source.encoded(encoding, low, high)
+            if part is None:
+                return None
+            whole = part if whole is None else whole.then(part)
+        return whole
+
+    def _parts(self, start: int, stop: int) -> Iterator[tuple[Rows, int, int]]:
+        first = 0
         for source in self.sources:
             low, high = max(start - first, 0), min(stop - first, source.shape[0])
             if low < high:
-                parts.append(source.read(low, high))
+                yield source, low, high
             first += source.shape[0]
-        return np.concatenate(parts) if parts else np.zeros((0, *self.shape[1:]), np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +166,11 @@ class Take(Rows):
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", (len(self.order), *self.source.shape[1:]))
 
+    @property
+    def stored(self) -> Stored:
+        """As the source."""
+        return self.source.stored
+
     def read(self, start: int, stop: int) -> Float32:
         """Read one span of the source and pick from it."""
         wanted = self.order[start:stop]
@@ -121,6 +178,15 @@ class Take(Rows):
             return np.zeros((0, *self.shape[1:]), np.float32)
         low = int(wanted.min())
         return self.source.read(low, int(wanted.max()) + 1)[wanted - low]
+
+    def encoded(self, encoding: Encoding, start: int, stop: int) -> Encoded | None:
+        """Read one span of the source and pick from it."""
+        wanted = self.order[start:stop]
+        if not len(wanted):
+            return None
+        low = int(wanted.min())
+        found = self.source.encoded(encoding, low, int(wanted.max()) + 1)
+        return None if found is None else found.take(wanted - low)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +198,11 @@ class Transpose(Rows):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", (self.source.shape[1], self.source.shape[0]))
+
+    @property
+    def stored(self) -> Stored:
+        """The source's bits, in no encoding."""
+        return Stored(self.source.stored.bits)
 
     def read(self, start: int, stop: int) -> Float32:
         """Gather the columns start..stop over row blocks of the source."""
@@ -156,6 +227,11 @@ class Flat(Rows):
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", (self.source.shape[0] * self.source.shape[1],))
 
+    @property
+    def stored(self) -> Stored:
+        """The source's bits, in no encoding."""
+        return Stored(self.source.stored.bits)
+
     def read(self, start: int, stop: int) -> Float32:
         """Read the rows that the span touches and cut it out."""
         width = self.source.shape[1]
@@ -173,6 +249,11 @@ class Map(Rows):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", self.source.shape)
+
+    @property
+    def stored(self) -> Stored:
+        """The source's bits, in no encoding."""
+        return Stored(self.source.stored.bits)
 
     def read(self, start: int, stop: int) -> Float32:
         """Apply the function to what the source gives."""
@@ -192,6 +273,11 @@ class Scaled(Rows):
         if self.factor.shape != (self.source.shape[self.axis],):
             raise ValueError(f"{self.factor.shape[0]} factors for axis {self.axis} of {list(self.source.shape)}")
         object.__setattr__(self, "shape", self.source.shape)
+
+    @property
+    def stored(self) -> Stored:
+        """The source's bits, in no encoding."""
+        return Stored(self.source.stored.bits)
 
     def read(self, start: int, stop: int) -> Float32:
         """Multiply what the source gives."""

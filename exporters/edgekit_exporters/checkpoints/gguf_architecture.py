@@ -45,7 +45,7 @@ COMMON_TENSORS: Mapping[str, str] = {
     "blk.{}.ffn_up": "model.layers.{}.mlp.up_proj",
     "blk.{}.ffn_down": "model.layers.{}.mlp.down_proj",
 }
-"""GGUF names without `.weight` or `.bias`; {} is the layer. Where Hugging Face's has a {head}, it is a tensor per row."""
+"""GGUF names without `.weight` or `.bias`; {} is the layer. A name with {head} stands for one tensor per row."""
 
 HEAD_NORMS: Mapping[str, str] = {
     "blk.{}.attn_q_norm": "model.layers.{}.self_attn.q_norm",

@@ -9,9 +9,12 @@ import numpy as np
 
 from edgekit.errors import CheckpointError, MissingExtraError, UnsupportedError
 from edgekit_exporters.checkpoints.files import DAMAGED, Bytes, FileRows, PositionedFile
+from edgekit_exporters.checkpoints.gguf_blocks import ENCODINGS, blocks_as
+from edgekit_exporters.weights import Stored
 
 if TYPE_CHECKING:
     from edgekit_exporters.checkpoints.gguf_metadata import GgufHead, TensorPlace
+    from edgekit_exporters.quantization import Encoded, Encoding
     from edgekit_exporters.weights import Float32
 
 try:
@@ -59,6 +62,21 @@ class GgufRows(FileRows):
             raise ValueError(f"{self.name}: a block of {self.quantization} spans several rows")
         row = weights // self.block_size * self.block_bytes
         return self.file.read(self.offset + start * row, (stop - start) * row).reshape(stop - start, row)
+
+    @property
+    def stored(self) -> Stored:
+        """The bits of the type, and the encoding that holds the same values."""
+        matrix = len(self.shape) == 2
+        return Stored(8 * self.block_bytes / self.block_size, ENCODINGS.get(self.quantization) if matrix else None)
+
+    def encoded(self, encoding: Encoding, start: int, stop: int) -> Encoded | None:
+        """Return the blocks as they are, where the encoding holds them."""
+        if self.stored.encoding is None:
+            return None
+        raw = self.read_raw(start, stop)
+        values = self._dequantize(raw)
+        self._check_finite(values, start)
+        return blocks_as(encoding, self.quantization, raw, values, self.block_bytes)
 
     def decode(self, start: int, stop: int) -> Float32:
         """Read the rows' blocks and dequantize them."""

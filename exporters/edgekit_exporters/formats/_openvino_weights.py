@@ -37,8 +37,10 @@ class WeightNodes:
         chosen = self.options.precision(weight, shape)
         if chosen == "none":
             return FLOAT
-        block = best_block(shape[1]) if chosen == "int4" else None
-        return ROWS if block is None else Encoding(4, block=block, zero_point=True)
+        own = self.options.own(weight)
+        bits = 4 if own is None else own.bits
+        block = best_block(shape[1]) if chosen == "int4" or own is not None else None
+        return ROWS if block is None else Encoding(bits, block=block, zero_point=True)
 
     def vector(self, weight: str) -> Port:
         """Return a float32 vector."""

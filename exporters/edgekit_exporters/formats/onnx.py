@@ -228,7 +228,7 @@ class OnnxWriting:
     # --- weights ------------------------------------------------------------------------------------------------
 
     def _encoding(self, weight: str) -> Encoding:
-        return ENCODINGS[self.options.precision(weight, self.weights[weight].shape)]
+        return self.options.own(weight) or ENCODINGS[self.options.precision(weight, self.weights[weight].shape)]
 
     def _place(self, weight: str, encoding: Encoding, values: int, scales: int = 0, zero_points: int = 0) -> Placed:
         placed = Placed(self.weights[weight].shape, encoding, values, scales, zero_points)
