@@ -110,8 +110,8 @@ def precision(name: str, shape: Sequence[int], mode: Quantization, sensitive: Co
 def stored_precision(name: str, shape: Sequence[int], stored: Stored) -> Quantization:
     """Return the precision that is nearest to what the source has, for weights that cannot be carried over as they are.
 
-    Up to five bits (Q4_K, Q4_1) become int4, what has more int8, floats stay floats; so do the embedding and the
-    head, where 4 bits hurt most, with int8.
+    Up to five bits (Q4_K, Q4_1) become int4, more become int8, and floats stay floats. The embedding and the head,
+    where 4 bits hurt most, are never less than int8.
     """
     if len(shape) < 2 or name == "positions.weight" or stored.bits >= 16:
         return "none"
