@@ -8,6 +8,7 @@ from typing import Any
 
 from edgekit.errors import CheckpointError
 from edgekit.manifest import FormatEntry, Manifest, Source
+from edgekit_exporters.architecture import AnyModel, EncoderModel
 from edgekit_exporters.checkpoint import Checkpoint
 from edgekit_exporters.format import WriteOptions, Written
 
