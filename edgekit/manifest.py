@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from edgekit.bundle_names import collision, name_problem
 from edgekit.errors import BundleError
-from edgekit.spec import DecoderSpec
-from edgekit.spec_check import LIMITS, read_decoder_spec
+from edgekit.spec import DecoderSpec, EncoderSpec
+from edgekit.spec_check import LIMITS, read_decoder_spec, read_encoder_spec
 from edgekit.strict_json import Reader, parse, show
 
 VERSION = 1
@@ -73,7 +73,8 @@ class Manifest:
     name: str
     task: Task
     architecture: str
-    spec: DecoderSpec
+    spec: DecoderSpec | EncoderSpec
+    """Of a decoder where the task is `generate`, otherwise of an encoder."""
     source: Source
     quantization: dict[str, str] = field(default_factory=dict)
     """Kind of tensor -> what was applied to it."""
@@ -87,6 +88,29 @@ class Manifest:
     generation: dict[str, float | int | bool] = field(default_factory=dict)
     """The checkpoint's defaults: temperature, top_k, top_p, min_p, repetition_penalty, do_sample, max_tokens."""
     labels: tuple[str, ...] = ()
+    """What the rows of the classifier's results stand for; empty for `generate` and `embed`."""
+
+    @property
+    def decoder_spec(self) -> DecoderSpec:
+        """The spec of a `generate` bundle.
+
+        Raises:
+            BundleError: the bundle has another task.
+        """
+        if not isinstance(self.spec, DecoderSpec):
+            raise BundleError(f"{self.name} is a bundle for the task {self.task!r}, which generates no text")
+        return self.spec
+
+    @property
+    def encoder_spec(self) -> EncoderSpec:
+        """The spec of an `embed`, `classify` or `tag` bundle.
+
+        Raises:
+            BundleError: the bundle generates text.
+        """
+        if not isinstance(self.spec, EncoderSpec):
+            raise BundleError(f"{self.name} is a bundle for the task {self.task!r}, which has no encoder")
+        return self.spec
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values that `from_json` takes back."""
@@ -128,13 +152,12 @@ class Manifest:
         values = reader.mapping(data, "the manifest")
         _check_version(reader, values)
         rest = reader.fields(cls, values, "", frozenset({"spec"}))
-        if rest["task"] != "generate":
-            hint = "a newer EdgeKit may: pip install -U edgekit-sdk"
-            reader.refuse("task", f"is {rest['task']!r}, which this EdgeKit does not read", hint)
         for name in ("spec", "files", "formats"):
             if name not in values:
                 reader.refuse(name, "is missing")
-        manifest = cls(**rest, spec=read_decoder_spec(reader, values["spec"]))
+        read_spec = read_decoder_spec if rest["task"] == "generate" else read_encoder_spec
+        manifest = cls(**rest, spec=read_spec(reader, values["spec"]))
+        _check_head(reader, manifest)
         _check_texts(reader, manifest)
         _check_files(reader, manifest)
         _check_formats(reader, manifest)
@@ -158,6 +181,19 @@ def _check_version(reader: Reader, values: dict[str, Any]) -> None:
     if type(version) is not int or version != VERSION:
         problem = "is missing" if "version" not in values else f"is {show(version)}, expected {VERSION}"
         reader.refuse("version", problem)
+
+
+def _check_head(reader: Reader, manifest: Manifest) -> None:
+    """Refuse a task that the encoder's head does not do, or labels that do not fit it."""
+    if isinstance(manifest.spec, DecoderSpec):
+        return
+    head = manifest.spec.head
+    found = "embed" if head is None else "tag" if head.pool is None else "classify"
+    if found != manifest.task:
+        reader.refuse("task", f"is {manifest.task!r}, but the spec's head is one for {found!r}")
+    labels = 0 if head is None else head.labels
+    if len(manifest.labels) != labels:
+        reader.refuse("labels", f"has {len(manifest.labels)} entries, the spec's head {labels}")
 
 
 def _check_texts(reader: Reader, manifest: Manifest) -> None:

@@ -216,4 +216,4 @@ def open_session(bundle: Bundle, runtime: str, options: LoadOptions) -> DecoderS
     weights = hashlib.sha256("".join(bundle.manifest.files[name].sha256 for name in entry.files).encode())
     identity = f"{chosen.name} {options.kv} {weights.hexdigest()}"
     decoder = chosen.open_decoder(bundle, options)
-    return DecoderSession(decoder, identity=identity, border=bundle.manifest.spec.border)
+    return DecoderSession(decoder, identity=identity, border=bundle.manifest.decoder_spec.border)

@@ -15,9 +15,12 @@ import numpy.typing as npt
 
 Float32 = npt.NDArray[np.float32]
 
-Activation = Literal["silu", "gelu", "gelu_tanh", "relu"]
+Activation = Literal["silu", "gelu", "gelu_tanh", "relu", "tanh"]
 NormKind = Literal["rms", "layer"]
 Residual = Literal["pre", "post", "sandwich", "parallel"]
+Pooling = Literal["mean", "first", "last", "max", "mean_sqrt", "weighted_mean"]
+"""How the hidden states of a text's tokens become one vector; `mean_sqrt` divides the sum by the root of the count,
+`weighted_mean` weighs token i with i + 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,14 +124,7 @@ class DecoderSpec:
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values; equal layers are written once (`layers` holds indices into `attention`)."""
-        kinds = list(dict.fromkeys(self.layers))
-        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in ("layers", "norm")}
-        return {
-            **fields,
-            "norm": dataclasses.asdict(self.norm),
-            "attention": [dataclasses.asdict(kind) for kind in kinds],
-            "layers": [kinds.index(layer) for layer in self.layers],
-        }
+        return _to_json(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> DecoderSpec:
@@ -137,11 +133,93 @@ class DecoderSpec:
         Raises:
             TypeError, KeyError, ValueError, IndexError: not of that form (the bundle reader names the file).
         """
-        kinds = [_attention(kind) for kind in data["attention"]]
-        rest = {key: value for key, value in data.items() if key not in ("attention", "layers", "norm")}
-        if any(index < 0 for index in data["layers"]):
-            raise IndexError("a layer refers to an attention that is not there")
-        return cls(layers=tuple(kinds[index] for index in data["layers"]), norm=Norm(**data["norm"]), **rest)
+        return cls(**_shared_from_json(data))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """What turns an encoder's hidden states into labels: perhaps a dense layer and a norm, then the classifier."""
+
+    labels: int
+    pool: Literal["first", "mean"] | None = "first"
+    """Which hidden state stands for the text; None: each token is labelled by its own."""
+    activation: Activation | None = None
+    """That of the dense layer; None: there is no dense layer."""
+    norm: Norm | None = None
+    """A norm behind the dense layer."""
+    probabilities: Literal["softmax", "sigmoid"] = "softmax"
+    """Whether labels exclude each other (softmax) or each stands for itself (sigmoid)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderSpec:
+    """A model that reads a text at once. Its weights go by the names of `edgekit_exporters.encoder`.
+
+    Token types and offsets of positions are not here: the row of the one type that is used, and the rows that
+    positions begin with, are put right when the weights are read.
+    """
+
+    architecture: str
+    vocab_size: int
+    hidden_size: int
+    mlp_size: int
+    context: int
+    """The longest text in tokens."""
+    layers: tuple[Attention, ...]
+    """None of them causal, none with a LongRoPE border."""
+    norm: Norm
+    activation: Activation = "gelu"
+    gated: bool = False
+    """The MLP multiplies its activated gate with a second projection."""
+    pre_norm: bool = False
+    """Norms stand before each half of a layer and behind the last (ModernBERT); otherwise behind each sum (BERT)."""
+    learned_positions: bool = True
+    relative_bias: bool = False
+    """Scores get a bias by head and distance (MPNet): `relative_bias.weight`, for the distances -(context - 1) to
+    context - 1 of the seen token from the one that sees it."""
+    head: Head | None = None
+    pooling: Pooling = "mean"
+    """Without a head: how a text's vector is made."""
+    normalised: bool = False
+    """Without a head: the vector is brought to length 1."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values; equal layers are written once (`layers` holds indices into `attention`)."""
+        return _to_json(self) | {"head": None if self.head is None else dataclasses.asdict(self.head)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> EncoderSpec:
+        """Rebuild a spec from `to_json`.
+
+        Raises:
+            TypeError, KeyError, ValueError, IndexError: not of that form (the bundle reader names the file).
+        """
+        fields = _shared_from_json(data)
+        if fields.get("head") is not None:
+            head = dict(fields["head"])
+            if head.get("norm") is not None:
+                head["norm"] = Norm(**head["norm"])
+            fields["head"] = Head(**head)
+        return cls(**fields)
+
+
+def _to_json(spec: DecoderSpec | EncoderSpec) -> dict[str, Any]:
+    kinds = list(dict.fromkeys(spec.layers))
+    fields = {f.name: getattr(spec, f.name) for f in dataclasses.fields(spec) if f.name not in ("layers", "norm")}
+    return {
+        **fields,
+        "norm": dataclasses.asdict(spec.norm),
+        "attention": [dataclasses.asdict(kind) for kind in kinds],
+        "layers": [kinds.index(layer) for layer in spec.layers],
+    }
+
+
+def _shared_from_json(data: Mapping[str, Any]) -> dict[str, Any]:
+    kinds = [_attention(kind) for kind in data["attention"]]
+    if any(index < 0 for index in data["layers"]):
+        raise IndexError("a layer refers to an attention that is not there")
+    fields = {key: value for key, value in data.items() if key != "attention"}
+    return {**fields, "layers": tuple(kinds[index] for index in data["layers"]), "norm": Norm(**data["norm"])}
 
 
 def _attention(data: Mapping[str, Any]) -> Attention:

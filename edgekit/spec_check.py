@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from edgekit.spec import Attention, DecoderSpec, Norm, Rope
+from edgekit.spec import Attention, DecoderSpec, EncoderSpec, Norm, Rope
 from edgekit.strict_json import show
 
 if TYPE_CHECKING:
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 LIMITS = {"vocab_size": 1 << 24, "hidden_size": 1 << 20, "mlp_size": 1 << 22, "context": 1 << 28}
 ATTENTION_LIMITS = {"heads": 1 << 14, "kv_heads": 1 << 14, "head_dim": 1 << 14}
 MAX_LAYERS = 1 << 12
+MAX_LABELS = 1 << 20
+
+
+Spec = TypeVar("Spec", DecoderSpec, EncoderSpec)
 
 
 def read_decoder_spec(reader: Reader, data: object, at: str = "spec") -> DecoderSpec:
@@ -22,6 +26,31 @@ def read_decoder_spec(reader: Reader, data: object, at: str = "spec") -> Decoder
     Raises:
         BundleError: a wrong type or key, or numbers that contradict each other; the message names file and field.
     """
+    spec = _read(reader, DecoderSpec, data, at)
+    _check_decoder(reader, spec, at)
+    return spec
+
+
+def read_encoder_spec(reader: Reader, data: object, at: str = "spec") -> EncoderSpec:
+    """Return the encoder spec that `EncoderSpec.to_json` wrote.
+
+    Raises:
+        BundleError: as `read_decoder_spec`.
+    """
+    spec = _read(reader, EncoderSpec, data, at)
+    _check_shared(reader, spec, at)
+    for number, layer in enumerate(spec.layers):
+        if layer.causal or (layer.rope is not None and layer.rope.border is not None):
+            reader.refuse(f"{at}.layers[{number}]", "is an attention that only decoders have")
+    if spec.head is not None:
+        _check_count(reader, spec.head.labels, MAX_LABELS, f"{at}.head.labels")
+        if spec.head.norm is not None:
+            _check_norm(reader, spec.head.norm, f"{at}.head.norm")
+    return spec
+
+
+def _read(reader: Reader, kind: type[Spec], data: object, at: str) -> Spec:
+    """Return a spec whose fields have the right types and whose layers are sound."""
     values = reader.mapping(data, at)
     for name in ("attention", "layers"):
         if name not in values:
@@ -34,32 +63,35 @@ def read_decoder_spec(reader: Reader, data: object, at: str = "spec") -> Decoder
         if not 0 <= layer < len(kinds):
             reader.refuse(f"{at}.layers[{index}]", f"is {layer}, but there are {len(kinds)} kinds of attention")
     rest = {name: value for name, value in values.items() if name != "attention"}
-    reader.fields(DecoderSpec, rest, at, frozenset({"layers"}))
-    spec = _from_json(reader, values, at)
-    for number, kind in enumerate(kinds):
-        _check_attention(reader, kind, f"{at}.attention[{number}]")
-    _check_decoder(reader, spec, at)
+    reader.fields(kind, rest, at, frozenset({"layers"}))
+    spec = _from_json(reader, kind, values, at)
+    for number, attention in enumerate(kinds):
+        _check_attention(reader, attention, f"{at}.attention[{number}]")
     return spec
 
 
-def _from_json(reader: Reader, values: dict[str, Any], at: str) -> DecoderSpec:
+def _from_json(reader: Reader, kind: type[Spec], values: dict[str, Any], at: str) -> Spec:
     try:
-        return DecoderSpec.from_json(values)
+        return kind.from_json(values)
     except (TypeError, KeyError, ValueError, IndexError, AttributeError) as error:
-        reader.refuse(at, f"is no decoder spec: {error}")
+        reader.refuse(at, f"is no {'decoder' if kind is DecoderSpec else 'encoder'} spec: {error}")
+
+
+def _check_shared(reader: Reader, spec: DecoderSpec | EncoderSpec, at: str) -> None:
+    for name, limit in LIMITS.items():
+        _check_count(reader, getattr(spec, name), limit, f"{at}.{name}")
+    if not spec.architecture:
+        reader.refuse(f"{at}.architecture", "is empty")
+    _check_norm(reader, spec.norm, f"{at}.norm")
 
 
 def _check_decoder(reader: Reader, spec: DecoderSpec, at: str) -> None:
-    for name, limit in LIMITS.items():
-        _check_count(reader, getattr(spec, name), limit, f"{at}.{name}")
+    _check_shared(reader, spec, at)
     for name in ("embedding_scale", "residual_scale", "logit_scale"):
         if getattr(spec, name) == 0:
             reader.refuse(f"{at}.{name}", "is 0, which would erase what it multiplies")
     if spec.logit_softcap is not None:
         _check_positive(reader, spec.logit_softcap, f"{at}.logit_softcap")
-    if not spec.architecture:
-        reader.refuse(f"{at}.architecture", "is empty")
-    _check_norm(reader, spec.norm, f"{at}.norm")
 
 
 def _check_attention(reader: Reader, attention: Attention, at: str) -> None:

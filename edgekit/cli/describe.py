@@ -11,14 +11,16 @@ from edgekit.cli import figures
 if TYPE_CHECKING:
     from edgekit.bundle import Bundle
     from edgekit.manifest import FormatEntry
-    from edgekit.spec import DecoderSpec
+    from edgekit.spec import DecoderSpec, EncoderSpec
+
+    Spec = DecoderSpec | EncoderSpec
 
 Fact = tuple[str, str]
 
 
-def parameter_count(spec: DecoderSpec) -> int:
+def parameter_count(spec: Spec) -> int:
     """Return the number of parameters, without biases."""
-    shapes: dict[str, tuple[int, ...]] = registry.call("decoder", "weight_shapes", spec)
+    shapes: dict[str, tuple[int, ...]] = registry.call("architecture", "weight_shapes", spec)
     return sum(math.prod(shape) for shape in shapes.values())
 
 
@@ -50,7 +52,7 @@ def bundle_facts(bundle: Bundle) -> list[Fact]:
     ]
 
 
-def spec_facts(architecture: str, spec: DecoderSpec) -> list[Fact]:
+def spec_facts(architecture: str, spec: Spec) -> list[Fact]:
     """Return the facts of an architecture and its shape."""
     layer = spec.layers[0]
     shape = f"{len(spec.layers)} layers, {spec.hidden_size} wide, {layer.heads} heads"
@@ -97,7 +99,7 @@ def bundle_json(bundle: Bundle) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def spec_json(architecture: str, spec: DecoderSpec) -> dict[str, Any]:
+def spec_json(architecture: str, spec: Spec) -> dict[str, Any]:
     """Return an architecture and its shape as JSON values."""
     return {
         "architecture": architecture,

@@ -1,6 +1,7 @@
 """From a checkpoint to the neutral description: finds the architecture by `model_type` and holds it to its word.
 
-An architecture is a module `architectures/MODEL_TYPE.py` with one function, `read(config, tensors) -> Model`.
+An architecture is a module `architectures/MODEL_TYPE.py` (hyphens are underscores) with one function,
+`read(config, tensors)`, which returns a `Model`, or an `EncoderModel`.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from edgekit.errors import CheckpointError, UnsupportedError
-from edgekit.spec import DecoderSpec
+from edgekit.spec import DecoderSpec, EncoderSpec
+from edgekit_exporters import decoder, encoder
 from edgekit_exporters.checkpoint import Checkpoint
 from edgekit_exporters.config import Config
-from edgekit_exporters.decoder import weight_shapes
 from edgekit_exporters.weights import Rows, Weights
 
 ARCHITECTURES = "edgekit_exporters.architectures"
@@ -23,10 +25,30 @@ ARCHITECTURES = "edgekit_exporters.architectures"
 
 @dataclass(frozen=True)
 class Model:
-    """A model, described once: what every format is written from."""
+    """A decoder, described once: what every format is written from."""
 
     spec: DecoderSpec
     weights: Weights
+
+
+@dataclass(frozen=True)
+class EncoderModel:
+    """An encoder, likewise."""
+
+    spec: EncoderSpec
+    weights: Weights
+    labels: tuple[str, ...] = ()
+    """What the rows of the classifier stand for."""
+
+    @property
+    def task(self) -> Literal["embed", "classify", "tag"]:
+        """What it does."""
+        if self.spec.head is None:
+            return "embed"
+        return "tag" if self.spec.head.pool is None else "classify"
+
+
+AnyModel = Model | EncoderModel
 
 
 class Tensors:
@@ -86,7 +108,7 @@ def supported() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_"))
 
 
-def read_model(checkpoint: Checkpoint) -> Model:
+def read_model(checkpoint: Checkpoint) -> AnyModel:
     """Return the spec and the weights of a checkpoint, checked against each other.
 
     Raises:
@@ -94,10 +116,11 @@ def read_model(checkpoint: Checkpoint) -> Model:
         CheckpointError: something is missing or of a shape that contradicts the config.
     """
     name = checkpoint.config.get("model_type")
-    if name not in supported():
+    module = str(name).replace("-", "_")
+    if module not in supported():
         raise UnsupportedError(f"the architecture {name!r} is not supported", f"supported: {', '.join(supported())}")
     config, tensors = Config(checkpoint.config), Tensors(checkpoint.tensors)
-    model: Model = importlib.import_module(f"{ARCHITECTURES}.{name}").read(config, tensors)
+    model: AnyModel = importlib.import_module(f"{ARCHITECTURES}.{module}").read(config, tensors)
     config.finish()
     tensors.ignore("rotary_emb.inv_freq")
     tensors.finish()
@@ -105,13 +128,18 @@ def read_model(checkpoint: Checkpoint) -> Model:
     return model
 
 
-def _check_shapes(model: Model) -> None:
+def weight_shapes(spec: DecoderSpec | EncoderSpec) -> dict[str, tuple[int, ...]]:
+    """Return the name and shape of every weight that a spec asks for, without biases."""
+    return decoder.weight_shapes(spec) if isinstance(spec, DecoderSpec) else encoder.weight_shapes(spec)
+
+
+def _check_shapes(model: AnyModel) -> None:
     expected = weight_shapes(model.spec)
     for name in model.weights:
         if name.endswith(".bias"):
             expected[name] = expected[f"{name.removesuffix('.bias')}.weight"][:1]
         if name not in expected:
-            raise AssertionError(f"{name} is no name of decoder.py")
+            raise AssertionError(f"{name} is no name of decoder.py or encoder.py")
     for name, shape in expected.items():
         if name not in model.weights:
             raise CheckpointError(f"the checkpoint has no weights for {name}")

@@ -1,4 +1,4 @@
-"""The forward pass of every decoder, written once against `Operations`.
+"""The forward pass of every decoder, written once against `DecoderOperations`.
 
 Weight names, for layer i (`L` = "layers.{i}"; a bias has the same name with `.bias` instead of `.weight`):
 
@@ -21,7 +21,7 @@ from collections.abc import Container
 from typing import Generic
 
 from edgekit.spec import Attention, DecoderSpec
-from edgekit_exporters.operations import Operations, Projection, V
+from edgekit_exporters.operations import DecoderOperations, Projection, V
 
 
 def weight_shapes(spec: DecoderSpec) -> dict[str, tuple[int, ...]]:
@@ -57,7 +57,7 @@ def weight_shapes(spec: DecoderSpec) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def decode(ops: Operations[V], spec: DecoderSpec, names: Container[str]) -> None:
+def decode(ops: DecoderOperations[V], spec: DecoderSpec, names: Container[str]) -> None:
     """Run the forward pass; `names` are the weights there are, so that a bias is used where the model has one."""
     _Decoder(ops, spec, names).run()
 
@@ -65,7 +65,7 @@ def decode(ops: Operations[V], spec: DecoderSpec, names: Container[str]) -> None
 class _Decoder(Generic[V]):
     """One run of the forward pass. `h` is the residual stream, `x` what enters a layer's half (h, normed)."""
 
-    def __init__(self, ops: Operations[V], spec: DecoderSpec, names: Container[str]) -> None:
+    def __init__(self, ops: DecoderOperations[V], spec: DecoderSpec, names: Container[str]) -> None:
         self.ops, self.spec, self.names = ops, spec, names
 
     def run(self) -> None:

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from edgekit import manifest as bundle_manifest
 from edgekit.bundle_writer import BundleWriter
-from edgekit.errors import CheckpointError, UsageError
-from edgekit.manifest import FormatEntry, Manifest
+from edgekit.errors import CheckpointError, UnsupportedError, UsageError
 from edgekit.progress import Progress, Silent
-from edgekit_exporters.architecture import Model, read_model
+from edgekit_exporters.architecture import AnyModel, EncoderModel, read_model
 from edgekit_exporters.balance import balance
 from edgekit_exporters.calibration import calibrate
 from edgekit_exporters.checkpoint import Checkpoint
 from edgekit_exporters.checkpoints import open_checkpoint
-from edgekit_exporters.format import Format, WriteOptions, Writing, Written, find_format
+from edgekit_exporters.description import describe, eos_ids, token_id, write_text_files
+from edgekit_exporters.format import Format, WriteOptions, Writing, Written, begin, find_format
 from edgekit_exporters.quantization import Encoding, Mode, choose, sensitive_weights
 from edgekit_exporters.stream import Slot, fill
 from edgekit_exporters.weights import Float32, Stored
 
 DEFAULT_CONTEXT = 4096
 """A cache for more is seldom wanted on a device, and every token of it costs memory."""
-
-_SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "do_sample")
 
 
 def export(
@@ -76,9 +71,9 @@ def export(
             stored=_stored(model) if mode == "keep" else {},
             sensitive=sensitive_weights(model.weights, len(model.spec.layers), parameters(model)),
             context=_context(context, model),
-            eos_ids=_eos_ids(checkpoint, model.spec.vocab_size),
-            bos_id=_token_id(checkpoint, "bos_token_id"),
-            pad_id=_token_id(checkpoint, "pad_token_id"),
+            eos_ids=eos_ids(checkpoint, model.spec.vocab_size),
+            bos_id=token_id(checkpoint, "bos_token_id"),
+            pad_id=token_id(checkpoint, "pad_token_id"),
         )
         name = name or checkpoint.name
         folder = Path(output) if output is not None else Path(f"{_file_name(name)}.edge")
@@ -86,24 +81,28 @@ def export(
         with BundleWriter(folder, force) as writer:
             model, options, importance = _prepare(model, checkpoint, options, progress)
             written = _write(formats, model, writer.folder, options, importance, progress)
-            _write_text_files(checkpoint, writer.folder)
-            writer.write(_manifest(name, checkpoint, model, options, written), progress)
+            write_text_files(checkpoint, writer.folder)
+            writer.write(describe(name, checkpoint, model, options, written), progress)
     return folder
 
 
-def parameters(model: Model) -> int:
+def parameters(model: AnyModel) -> int:
     """Return how many parameters a model has."""
     return sum(math.prod(rows.shape) for rows in model.weights.values())
 
 
-def _mode(quantize: str, model: Model) -> Mode:
+def _mode(quantize: str, model: AnyModel) -> Mode:
     """Return what a model is quantized to; to keep what is not quantized is to leave it so."""
     mode = choose(quantize, parameters(model))
+    if isinstance(model, EncoderModel) and mode == "int4":
+        if quantize == "int4":
+            raise UnsupportedError("encoders are not written at int4", "they are small: take --quantize int8")
+        return "int8"
     kept = any(stored.bits < 16 for stored in _stored(model).values())
     return "none" if mode == "keep" and not kept else mode
 
 
-def _stored(model: Model) -> dict[str, Stored]:
+def _stored(model: AnyModel) -> dict[str, Stored]:
     return {name: rows.stored for name, rows in model.weights.items()}
 
 
@@ -136,10 +135,10 @@ def _file_name(name: str) -> str:
 
 
 def _prepare(
-    model: Model, checkpoint: Checkpoint, options: WriteOptions, progress: Progress
-) -> tuple[Model, WriteOptions, dict[str, Float32] | None]:
+    model: AnyModel, checkpoint: Checkpoint, options: WriteOptions, progress: Progress
+) -> tuple[AnyModel, WriteOptions, dict[str, Float32] | None]:
     """Balance a model that will be quantized; return also what its cache holds and where its rounding errors count."""
-    if options.quantization == "none":
+    if options.quantization == "none" or isinstance(model, EncoderModel):
         return model, options, None
     seen = calibrate(model, checkpoint.tokenizer_json, progress)
     if options.quantization == "keep":
@@ -153,7 +152,7 @@ def _prepare(
 
 def _write(
     formats: Iterable[Format],
-    model: Model,
+    model: AnyModel,
     folder: Path,
     options: WriteOptions,
     importance: Mapping[str, Float32] | None,
@@ -163,7 +162,7 @@ def _write(
     writings: dict[str, Writing] = {}
     try:
         for each in formats:
-            writings[each.name] = each.begin(model, folder, options)
+            writings[each.name] = begin(each, model, folder, options)
         slots = [slot for writing in writings.values() for slot in writing.slots]
         kept = fill(model.weights, slots, progress, importance)
         return {name: _note_kept(writing.finish(), writing.slots, kept) for name, writing in writings.items()}
@@ -180,97 +179,10 @@ def _note_kept(written: Written, slots: Iterable[Slot], kept: Container[tuple[st
     return dataclasses.replace(written, encodings=words)
 
 
-def _write_text_files(checkpoint: Checkpoint, folder: Path) -> None:
-    """Write what the device needs to turn text into tokens; the config is for other people's tools."""
-    if checkpoint.tokenizer_json is not None:
-        _write_text(folder / "tokenizer.json", checkpoint.tokenizer_json)
-        _write_text(folder / "tokenizer_config.json", json.dumps(checkpoint.tokenizer_config, indent=1))
-    if checkpoint.chat_template is not None:
-        _write_text(folder / "chat_template.jinja", checkpoint.chat_template)
-
-
-def _write_text(path: Path, text: str) -> None:
-    # As bytes: a text file's line ends would become the writing platform's.
-    path.write_bytes(text.encode())
-
-
-def _manifest(
-    name: str, checkpoint: Checkpoint, model: Model, options: WriteOptions, written: dict[str, Written]
-) -> Manifest:
-    quantization = {"mode": str(options.quantization)}
-    for format_name, result in written.items():
-        quantization |= {f"{format_name}.{kind}": words for kind, words in _applied(result).items()}
-    source = checkpoint.source
-    return Manifest(
-        name=name,
-        task="generate",
-        architecture=model.spec.architecture,
-        spec=model.spec,
-        source=bundle_manifest.Source(id=source.id, revision=source.revision, licence=source.licence),
-        quantization=quantization,
-        formats={
-            format_name: FormatEntry(files=result.files, context_max=result.context_max, details=result.details)
-            for format_name, result in written.items()
-        },
-        eos_ids=options.eos_ids,
-        bos_token=_token_text(checkpoint, "bos_token"),
-        eos_token=_token_text(checkpoint, "eos_token"),
-        generation=_generation(checkpoint),
-    )
-
-
-def _applied(written: Written) -> dict[str, str]:
-    """Return each kind of tensor with its usual encoding, and the tensors that have another."""
-    kinds: dict[str, list[tuple[str, str]]] = {}
-    for weight, encoding in written.encodings.items():
-        kinds.setdefault(_kind(weight), []).append((weight, encoding))
-    applied, exceptions = {}, []
-    for kind, members in kinds.items():
-        encodings = [encoding for _, encoding in members]
-        applied[kind] = usual = max(set(encodings), key=encodings.count)
-        exceptions += [f"{weight}: {encoding}" for weight, encoding in members if encoding != usual]
-    return {**applied, "exceptions": "; ".join(exceptions)} if exceptions else applied
-
-
-def _kind(weight: str) -> str:
-    if weight in ("embed.weight", "head.weight", "positions.weight"):
-        return weight.removesuffix(".weight")
-    return "vector" if weight.endswith(".bias") or "norm" in weight.rpartition(".")[0] else "linear"
-
-
-def _context(wanted: int | None, model: Model) -> int:
+def _context(wanted: int | None, model: AnyModel) -> int:
     longest = model.spec.context
     if wanted is None:
         return min(longest, DEFAULT_CONTEXT)
     if not 1 <= wanted <= longest:
         raise UsageError(f"--context {wanted} is not within 1..{longest}, the model's longest sequence")
     return wanted
-
-
-def _eos_ids(checkpoint: Checkpoint, vocab_size: int) -> tuple[int, ...]:
-    """Return every id that ends a reply: generation_config.json knows more of them than config.json."""
-    found: list[Any] = []
-    for config in (checkpoint.generation_config, checkpoint.config):
-        value = config.get("eos_token_id")
-        found += value if isinstance(value, list) else [] if value is None else [value]
-    for token in found:
-        if isinstance(token, bool) or not isinstance(token, int) or not 0 <= token < vocab_size:
-            raise CheckpointError(f"eos_token_id {token!r} is not within the vocabulary 0..{vocab_size - 1}")
-    return tuple(dict.fromkeys(found))
-
-
-def _token_id(checkpoint: Checkpoint, key: str) -> int | None:
-    value = checkpoint.config.get(key, checkpoint.generation_config.get(key))
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def _token_text(checkpoint: Checkpoint, key: str) -> str:
-    value = checkpoint.tokenizer_config.get(key)
-    value = value.get("content") if isinstance(value, dict) else value
-    return value if isinstance(value, str) else ""
-
-
-def _generation(checkpoint: Checkpoint) -> dict[str, float | int | bool]:
-    config = checkpoint.generation_config
-    values = {key: config[key] for key in _SAMPLING if config.get(key) is not None}
-    return {key: float(value) if key in ("temperature", "top_p", "min_p") else value for key, value in values.items()}

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from edgekit.errors import UsageError
+from edgekit.errors import UnsupportedError, UsageError
 from edgekit_exporters import formats
-from edgekit_exporters.architecture import Model
+from edgekit_exporters.architecture import AnyModel, EncoderModel, Model
 from edgekit_exporters.quantization import Encoding, Mode, Quantization, precision, stored_precision
 from edgekit_exporters.stream import Slot
 from edgekit_exporters.weights import Float32, Stored, Weights
@@ -86,6 +86,28 @@ class Format(Protocol):
 
     def read_weights(self, bundle: Path) -> Weights:
         """Return the weights of a written bundle, dequantized, under the neutral names."""
+
+
+class EncoderFormat(Format, Protocol):
+    """A format that holds encoders as well."""
+
+    def begin_encoder(self, model: EncoderModel, bundle: Path, options: WriteOptions) -> Writing:
+        """Record the graph of an encoder, as `begin` does that of a decoder."""
+
+
+def begin(chosen: Format, model: AnyModel, bundle: Path, options: WriteOptions) -> Writing:
+    """Begin to write a model, whichever it is.
+
+    Raises:
+        UnsupportedError: the format cannot hold it.
+    """
+    if not isinstance(model, EncoderModel):
+        return chosen.begin(model, bundle, options)
+    if not hasattr(chosen, "begin_encoder"):
+        raise UnsupportedError(
+            f"the format {chosen.name} does not hold encoders, and {model.spec.architecture} is one", "try --to onnx"
+        )
+    return cast(EncoderFormat, chosen).begin_encoder(model, bundle, options)
 
 
 def format_names() -> list[str]:

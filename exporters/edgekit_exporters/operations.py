@@ -1,14 +1,15 @@
 """The operations that every model is made of, and that every format implements.
 
-A forward pass (`decoder.py`) is written once against them. A format records nodes; `reference.py` computes at once.
-`V` is the format's own handle of a value of shape [n, width]: n tokens of one sequence.
+A forward pass (`decoder.py`, `encoder.py`) is written once against them. A format records nodes; `reference.py`
+computes at once. `V` is the format's own handle of a value of shape [n, width], n tokens of one sequence, or in an
+encoder [batch, n, width], a batch of texts padded at their ends.
 Weights are named; whoever implements the operations was given the `Weights` and knows the shapes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from edgekit.spec import Activation, Attention, Norm
 
@@ -24,7 +25,7 @@ class Projection:
 
 
 class Operations(Protocol[V]):
-    """What a forward pass may ask for."""
+    """What any forward pass may ask for."""
 
     def embed(self, table: str) -> V:
         """Return the rows of `table` [vocab, width] for the input tokens."""
@@ -53,6 +54,13 @@ class Operations(Protocol[V]):
     def softcap(self, x: V, cap: float) -> V:
         """Return cap * tanh(x / cap)."""
 
+    def output(self, name: str, x: V) -> None:
+        """Name a result of the model."""
+
+
+class DecoderOperations(Operations[V], Protocol[V]):
+    """What a decoder asks for besides: attention over a cache."""
+
     def attend(
         self, q: V, k: V, v: V, attention: Attention, layer: int, q_norm: str | None = None, k_norm: str | None = None
     ) -> V:
@@ -66,5 +74,23 @@ class Operations(Protocol[V]):
     def select(self, x: V) -> V:
         """Return only the rows whose results are asked for; what follows costs per row."""
 
-    def output(self, name: str, x: V) -> None:
-        """Name a result of the model."""
+
+class EncoderOperations(Operations[V], Protocol[V]):
+    """What an encoder asks for besides: attention over whole texts, and one row for each text."""
+
+    def relative_bias(self, table: str) -> V:
+        """Return what the scores of all layers get added: [heads, n, n].
+
+        `table` is [2 * context - 1, heads]: row d + context - 1 is for a seen token d positions behind the one that
+        sees it (before it where d is negative).
+        """
+
+    def attend_all(self, q: V, k: V, v: V, attention: Attention, bias: V | None = None) -> V:
+        """Return attention over all tokens of a text: [batch, n, heads * head_dim]; nothing sees padding.
+
+        q, k and v are [batch, n, heads * head_dim]. Rope is applied here. A window is one to both sides. `bias` comes
+        from `relative_bias`.
+        """
+
+    def pool(self, x: V, kind: Literal["first", "mean"]) -> V:
+        """Return the first token's row, or the mean of a text's rows without padding: [batch, width]."""

@@ -24,13 +24,12 @@ from edgekit.errors import BundleError, RuntimeUnavailableError, UsageError
 from edgekit.manifest import Manifest
 from edgekit.progress import Progress, Silent
 from edgekit.session import open_session
-from edgekit.spec import DecoderSpec
+from edgekit.spec import DecoderSpec, EncoderSpec
 from edgekit.tokenizer import Tokenizer
-from edgekit_exporters.architecture import read_model
+from edgekit_exporters.architecture import read_model, weight_shapes
 from edgekit_exporters.calibration import sample_text
 from edgekit_exporters.checkpoint import Checkpoint
 from edgekit_exporters.checkpoints import open_checkpoint
-from edgekit_exporters.decoder import weight_shapes
 from edgekit_exporters.figures import Fidelity, Loss, fidelity, loss
 from edgekit_exporters.format import find_format
 from edgekit_exporters.reference import Reference
@@ -205,7 +204,7 @@ def _unquantized(bundle: Bundle, checkpoint: Checkpoint, ids: Ids, progress: Pro
         progress.finish()
 
 
-def _check_same(bundle: Bundle, spec: DecoderSpec) -> None:
+def _check_same(bundle: Bundle, spec: DecoderSpec | EncoderSpec) -> None:
     """Refuse a checkpoint of another model. Another publication of the same one, such as a GGUF of it, will do."""
     ours = bundle.manifest.spec
     for what in ("architecture", "vocab_size", "hidden_size", "mlp_size"):

@@ -38,7 +38,7 @@ class TfliteDecoder:
     """The decoder that the session drives."""
 
     def __init__(self, bundle: Bundle, options: LoadOptions, engine: Engine) -> None:
-        spec = bundle.manifest.spec
+        spec = bundle.manifest.decoder_spec
         self.vocab_size: int = spec.vocab_size
         self.context = options.context
         self._border: int | None = spec.border

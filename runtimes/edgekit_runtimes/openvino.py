@@ -55,7 +55,7 @@ RUNTIME = OpenvinoRuntime()
 
 def open_model(xml: Path, weights: Path, bundle: Bundle, options: LoadOptions) -> PagedDecoder | StatefulDecoder:
     """Take the compiled model from the cache, or read, change and compile it."""
-    ov, spec = engine(), bundle.manifest.spec
+    ov, spec = engine(), bundle.manifest.decoder_spec
     core = ov.Core()
     check_places(xml, weights)
     chosen = settings(core, options, noted(xml, "quantization"), spec.hidden_size)

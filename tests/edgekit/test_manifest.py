@@ -94,7 +94,7 @@ SPOILED: list[tuple[Spoil, str]] = [
 BEYOND_THE_SCHEMA: list[tuple[Spoil, str]] = [
     (lambda d: d.update(eos_ids=[1.0]), r"eos_ids\[0\] is 1.0, expected an integer"),
     (lambda d: d.update(eos_ids=[97]), "97, outside of the vocabulary of 97"),
-    (lambda d: d.update(task="embed"), "does not read"),
+    (lambda d: d.update(task="embed"), "spec.residual is an unknown key"),
     (lambda d: d.update(bos_token="\ud800"), "not valid Unicode"),
     (lambda d: d["formats"]["onnx"]["files"].append("onnx/more"), "'onnx/more', which is not listed"),
     (lambda d: d["files"].update({"Tokenizer.JSON": d["files"]["tokenizer.json"]}), "cannot both be files"),
