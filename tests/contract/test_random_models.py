@@ -28,7 +28,7 @@ RUNTIMES = [
 
 # The short run is the same every time; the long one looks for what nobody has seen.
 quick = settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-long = settings(quick, max_examples=100, derandomize=False)
+long = settings(quick, max_examples=100)
 
 
 @pytest.fixture(autouse=True, scope="module")
