@@ -26,7 +26,7 @@ RUNTIMES = [
     if runtime(name).available().ok
 ]
 
-# The short run is the same every time; the long one looks for what nobody has seen.
+# The same models every time: what has passed does not fail elsewhere by chance.
 quick = settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 long = settings(quick, max_examples=100)
 
