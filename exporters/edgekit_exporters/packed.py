@@ -181,7 +181,7 @@ class PackedRows(Rows):
             zero_points = unpack(packed, encoding.bits, placed.blocks)
         else:
             zero_points = np.full((count, placed.blocks), 1 << encoding.bits - 1, np.uint8)
-        return decode(Encoded(values, scales.reshape(count, -1), zero_points), self.shape[1])
+        return decode(Encoded(values, scales.reshape(count, placed.blocks), zero_points), self.shape[1])
 
     def _bytes(self, position: int, start: int, count: int, width: int) -> npt.NDArray[np.uint8]:
         with self.path.open("rb") as file:

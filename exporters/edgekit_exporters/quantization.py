@@ -166,11 +166,12 @@ def decode(encoded: Encoded, columns: int) -> Float32:
     if encoded.scales is None:
         return encoded.values.astype(np.float32)
     count, blocks = encoded.scales.shape
-    values = encoded.values.reshape(count, blocks, -1).astype(np.float32)
+    padded = encoded.values.shape[1]
+    values = encoded.values.reshape(count, blocks, padded // blocks).astype(np.float32)
     if encoded.zero_points is not None:
         values -= encoded.zero_points[:, :, None].astype(np.float32)
     values *= encoded.scales[:, :, None]
-    return values.reshape(count, -1)[:, :columns]
+    return values.reshape(count, padded)[:, :columns]
 
 
 def _tiled(importance: Float32, padded: int, width: int) -> Float32:
