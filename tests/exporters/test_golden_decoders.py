@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from decoder_cases import Case, decoder_cases
+from encoder_cases import encoder_cases
 
 from edgekit_exporters.architecture import supported
 from edgekit_exporters.reference import Reference
@@ -43,5 +44,6 @@ def test_some_rows_are_those_of_all(shared: Path) -> None:
 
 
 def test_every_architecture_has_a_case(shared: Path) -> None:
-    configs = [json.loads((case.path / "config.json").read_text(encoding="utf-8")) for case in decoder_cases()]
-    assert {config["model_type"] for config in configs} == set(supported())
+    paths = [case.path for case in (*decoder_cases(), *encoder_cases())]
+    configs = [json.loads((path / "config.json").read_text(encoding="utf-8")) for path in paths]
+    assert {config["model_type"].replace("-", "_") for config in configs} == set(supported())

@@ -1,0 +1,19 @@
+"""RoBERTa: BERT whose positions begin behind the padding token's row, and with a classifier of its own."""
+
+from __future__ import annotations
+
+from edgekit_exporters.architecture import EncoderModel, Tensors
+from edgekit_exporters.bert_like import finish, padding_offset, read_spec, read_weights
+from edgekit_exporters.config import Config
+
+
+def read(config: Config, tensors: Tensors) -> EncoderModel:
+    """Read a checkpoint."""
+    config.assume(layer_norm_eps=1e-12, max_position_embeddings=512)
+    root = tensors.prefix("embeddings.word_embeddings.weight", "", "roberta.")
+    offset = padding_offset(config)
+    spec = read_spec(config, offset=offset)
+    weights = read_weights(tensors, spec, root, offset=offset)
+    return finish(
+        config, tensors, spec, weights, root=root, dense=("classifier.dense", "tanh"), classifier="classifier.out_proj"
+    )
