@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgekit_exporters.weights import Array, Flat, Float32, Map, Rows, Slice, Stack, Take, Transpose
+from edgekit_exporters.weights import Array, Flat, Float32, Map, Rows, Scaled, Slice, Stack, Take, Transpose, transpose
 
 MATRIX = np.arange(35, dtype=np.float32).reshape(7, 5)
 ORDER = np.array([6, 0, 0, 3])
+FACTORS = np.array([1.0, 0.5, -2.0, 3.0, 0.0, 0.25, 8.0], np.float32)
 COMPOSED: dict[str, tuple[Callable[[Rows], Rows], Float32]] = {
     "array": (lambda rows: rows, MATRIX),
     "slice": (lambda rows: Slice(rows, 2, 6), MATRIX[2:6]),
@@ -19,11 +20,20 @@ COMPOSED: dict[str, tuple[Callable[[Rows], Rows], Float32]] = {
     "transpose": (Transpose, MATRIX.T),
     "flat": (Flat, MATRIX.reshape(-1)),
     "map": (lambda rows: Map(rows, lambda values: values + 1), MATRIX + 1),
+    "scaled rows": (lambda rows: Scaled(rows, FACTORS[:7], 0), MATRIX * FACTORS[:7, None]),
+    "scaled columns": (lambda rows: Scaled(rows, FACTORS[:5], 1), MATRIX * FACTORS[:5]),
+    "scaled vector": (lambda rows: Scaled(Flat(rows), np.tile(FACTORS, 5), 0), MATRIX.ravel() * np.tile(FACTORS, 5)),
+    "transposed back": (lambda rows: transpose(transpose(rows)), MATRIX),
+    "stack of slices, taken": (
+        lambda rows: Take(Stack([Slice(rows, 5, 7), Slice(rows, 0, 2)]), np.array([3, 1, 0, 2])),
+        MATRIX[[1, 6, 5, 0]],
+    ),
     "slice of a transposition": (lambda rows: Slice(Transpose(rows), 1, 4), MATRIX.T[1:4]),
 }
 
 
 @pytest.mark.parametrize("name", COMPOSED)
+@settings(deadline=None, max_examples=50)
 @given(data=st.data())
 def test_any_span_of_rows_is_that_of_the_whole(name: str, data: st.DataObject) -> None:
     compose, expected = COMPOSED[name]
