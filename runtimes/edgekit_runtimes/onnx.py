@@ -83,32 +83,31 @@ class OnnxDecoder:
                 f"onnxruntime cannot load {path}: {_first_line(error)}", "export it again with this version of EdgeKit"
             ) from error
         self._check_logits(path)
-        self._has_reach = any(node.name == "reach" for node in self._session.get_overridable_initializers())
         self._cache = self._allocate()
         self._binding = self._session.io_binding()
         for name, value in self._cache.items():
             self._binding.bind_ortvalue_input(f"past_key_values.{name}", value)
             self._binding.bind_ortvalue_output(f"present.{name}", value)
-        # Steps bind slices of these: nothing is filled anew for each token.
+        # Steps write into these or bind slices of them: a token allocates its logits and nothing else.
         self._mask = np.ones((1, self.context), np.int64)
         self._rows = np.arange(-self.context, 0)
+        self._token, self._last_row, self._reach = np.zeros((1, 1), np.int64), self._rows[-1:], np.zeros(1, np.int64)
+        self._bound: dict[str, npt.NDArray[np.int64]] = {}
+        if any(node.name == "reach" for node in self._session.get_overridable_initializers()):
+            self._bind("reach", self._reach)
 
     def step(self, tokens: Tokens, start: int, last: int, reach: int = 0) -> Float32:
         """Compute tokens over the cache."""
-        n, binding = len(tokens), self._binding
-        feeds = {
-            "input_ids": np.ascontiguousarray(tokens, np.int64).reshape(1, n),
-            "attention_mask": self._mask[:, : start + n],
-            "logit_rows": self._rows[-last:],
-        }
-        if self._has_reach:
-            feeds["reach"] = np.array([reach], np.int64)
-        for name, array in feeds.items():
-            # Not bind_cpu_input: it does not know inputs that have a default.
-            binding.bind_ortvalue_input(name, self._ort.OrtValue.ortvalue_from_numpy(array))
+        n = len(tokens)
+        ids = self._token if n == 1 else np.empty((1, n), np.int64)
+        ids[0] = tokens
+        self._reach[0] = reach
+        self._bind("input_ids", ids)
+        self._bind("attention_mask", self._mask[:, : start + n])
+        self._bind("logit_rows", self._last_row if last == 1 else self._rows[-last:])
         logits = np.empty((1, last, self.vocab_size), np.float32)
-        binding.bind_output("logits", "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
-        self._session.run_with_iobinding(binding)
+        self._binding.bind_output("logits", "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
+        self._session.run_with_iobinding(self._binding)
         return logits[0]
 
     def read_cache(self, upto: int) -> Mapping[str, npt.NDArray[Any]]:
@@ -139,6 +138,13 @@ class OnnxDecoder:
                 f"{path} computes {found[0] if found else 'no'} logits, the manifest says {self.vocab_size}",
                 "do not use this bundle: export the model again",
             )
+
+    def _bind(self, name: str, array: npt.NDArray[np.int64]) -> None:
+        """Bind an array as an input, unless it is bound, and keep it alive as long as it is."""
+        if self._bound.get(name) is not array:
+            # Not bind_cpu_input: it does not know inputs that have a default.
+            self._binding.bind_ortvalue_input(name, self._ort.OrtValue.ortvalue_from_numpy(array))
+            self._bound[name] = array
 
     def _allocate(self) -> dict[str, Any]:
         cache = {}
