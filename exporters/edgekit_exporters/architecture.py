@@ -9,13 +9,13 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from edgekit.errors import CheckpointError, UnsupportedError
 from edgekit.spec import DecoderSpec, EncoderSpec
 from edgekit_exporters import decoder, encoder
-from edgekit_exporters.checkpoint import Checkpoint
+from edgekit_exporters.checkpoint import Checkpoint, Sentence
 from edgekit_exporters.config import Config
 from edgekit_exporters.weights import Rows, Weights
 
@@ -39,6 +39,8 @@ class EncoderModel:
     weights: Weights
     labels: tuple[str, ...] = ()
     """What the rows of the classifier stand for."""
+    max_length: int | None = None
+    """Tokens that its publisher cuts texts to, where these are fewer than the model takes."""
 
     @property
     def task(self) -> Literal["embed", "classify", "tag"]:
@@ -125,7 +127,19 @@ def read_model(checkpoint: Checkpoint) -> AnyModel:
     tensors.ignore("rotary_emb.inv_freq")
     tensors.finish()
     _check_shapes(model)
-    return model
+    return model if isinstance(model, Model) else _with_pooling(model, checkpoint)
+
+
+def _with_pooling(model: EncoderModel, checkpoint: Checkpoint) -> EncoderModel:
+    """Return an encoder with what its checkpoint says about pooling and the length of texts."""
+    sentence = checkpoint.sentence or Sentence()
+    limits = [sentence.max_length, checkpoint.tokenizer_config.get("model_max_length"), model.spec.context]
+    # Tokenizers without a limit write 10^30.
+    length = min(limit for limit in limits if isinstance(limit, int) and limit > 0)
+    spec = model.spec
+    if spec.head is None:
+        spec = replace(spec, pooling=sentence.pooling, normalised=sentence.normalised)
+    return replace(model, spec=spec, max_length=length)
 
 
 def weight_shapes(spec: DecoderSpec | EncoderSpec) -> dict[str, tuple[int, ...]]:

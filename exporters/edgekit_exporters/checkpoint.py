@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgekit.spec import Pooling
 from edgekit_exporters.weights import Rows
 
 
@@ -16,6 +17,16 @@ class Source:
     id: str
     revision: str | None = None
     licence: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sentence:
+    """What sentence-transformers does with an encoder's hidden states."""
+
+    pooling: Pooling = "mean"
+    normalised: bool = False
+    max_length: int | None = None
+    """Tokens that a text is cut to."""
 
 
 @dataclass(kw_only=True)
@@ -32,6 +43,7 @@ class Checkpoint:
     tokenizer_config: dict[str, Any] = field(default_factory=dict)
     chat_template: str | None = None
     generation_config: dict[str, Any] = field(default_factory=dict)
+    sentence: Sentence | None = None
     closers: list[Callable[[], None]] = field(default_factory=list)
 
     def close(self) -> None:

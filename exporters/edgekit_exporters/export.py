@@ -182,7 +182,7 @@ def _note_kept(written: Written, slots: Iterable[Slot], kept: Container[tuple[st
 def _context(wanted: int | None, model: AnyModel) -> int:
     longest = model.spec.context
     if wanted is None:
-        return min(longest, DEFAULT_CONTEXT)
+        return min((isinstance(model, EncoderModel) and model.max_length) or longest, DEFAULT_CONTEXT)
     if not 1 <= wanted <= longest:
         raise UsageError(f"--context {wanted} is not within 1..{longest}, the model's longest sequence")
     return wanted

@@ -11,6 +11,7 @@ from edgekit_exporters.checkpoints import refusals
 from edgekit_exporters.checkpoints.files import DAMAGED, PositionedFile
 from edgekit_exporters.checkpoints.json_files import parse_object, read_object, read_text
 from edgekit_exporters.checkpoints.safetensors import SafetensorsRows, open_safetensors
+from edgekit_exporters.checkpoints.sentence import read_sentence
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +43,7 @@ def open_folder(folder: Path) -> Checkpoint:
         tokenizer_config=tokenizer_config,
         chat_template=_chat_template(folder, tokenizer_config),
         generation_config=_optional_object(folder / "generation_config.json"),
+        sentence=read_sentence(folder),
     )
     try:
         checkpoint.tensors = _open_tensors(folder, checkpoint)

