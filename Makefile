@@ -5,7 +5,7 @@ CACHE  := $(CURDIR)/.cache
 BIN    := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 RUN    := EDGEKIT_TEST_CACHE="$(CACHE)" $(BIN)/python
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench fuzz clean
 
 demo: $(VENV)/ready     ## export SmolLM2-135M-Instruct and let it answer
 	$(RUN) -m edgekit demo --cache "$(CACHE)"
@@ -27,6 +27,18 @@ lint: $(VENV)/ready
 
 bench: $(VENV)/ready    ## measure: memory, speed beside the peers, quality (long; wants a quiet machine)
 	$(RUN) benchmarks/run.py
+
+# atheris has wheels for Linux alone, so it gets an environment of its own. RUNS=1000 for less, READERS=gguf for one.
+RUNS    ?= 100000
+READERS ?=
+
+fuzz: $(CACHE)/fuzz-venv/ready  ## mutated checkpoints, GGUF files, manifests, tokenizers and templates (long)
+	$(CACHE)/fuzz-venv/bin/python tests/fuzz/run.py $(READERS) --runs $(RUNS) --keep "$(CACHE)/fuzz"
+
+$(CACHE)/fuzz-venv/ready: pyproject.toml
+	$(PYTHON) -m venv $(CACHE)/fuzz-venv
+	$(CACHE)/fuzz-venv/bin/python -m pip install -q --disable-pip-version-check -e ".[export]" "atheris>=3.0"
+	@touch $@
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
