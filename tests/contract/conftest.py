@@ -28,13 +28,6 @@ QUICK = {
 """What is tried in the quick tests; any other runtime with LongRoPE alone."""
 
 
-@pytest.fixture(scope="session", autouse=True)
-def contract_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EDGEKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture(scope="session")
 def float_bundle(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Bundle]:
     """Return a case as a bundle with a format for every runtime, exported once."""
