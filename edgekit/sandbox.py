@@ -44,8 +44,8 @@ class Budget:
         self.source_size = source_size
         self.steps = MAX_STEPS
         self.size = float("inf")
-        self.size = MAX_SIZE + SIZE_PER_INPUT * self.measure(inputs)
         self._deadline = time.thread_time() + MAX_SECONDS
+        self.size = MAX_SIZE + SIZE_PER_INPUT * self.measure(inputs)
 
     def spend(self, steps: int, size: int = 0) -> None:
         """Pay for work done.
@@ -59,8 +59,8 @@ class Budget:
             raise SecurityError(f"it makes more than {MAX_SIZE:,} characters")
         if self.steps < 0:
             raise SecurityError(f"it takes more than {MAX_STEPS:,} steps")
-        if self.steps % 64 == 0 and time.thread_time() > self._deadline:
-            raise SecurityError(f"it takes more than {MAX_SECONDS:g} seconds")
+        if self.steps % 64 == 0:
+            self._check_time()
 
     def require(self, size: int) -> None:
         """Refuse work whose result may be larger than what is left."""
@@ -69,11 +69,15 @@ class Budget:
 
     def measure(self, value: Any) -> int:  # noqa: ANN401 - any value of a template
         """Return about how long `value` is as text, and refuse it where that exceeds what is left."""
-        total, pending = 0, [value]
+        total, seen, pending = 0, 0, [value]
         while pending:
             item = pending.pop()
+            seen += 1
+            if seen % 4096 == 0:
+                self._check_time()
             total += 2 + _length(item)  # two for quotes or a comma
             if isinstance(item, Namespace):
+                total += 64  # it may hold itself
                 item = object.__getattribute__(item, "_Namespace__attrs")
             if isinstance(item, Mapping):
                 pending.extend(item.keys())
@@ -83,6 +87,10 @@ class Budget:
             if total > self.size:
                 self.require(total)
         return total
+
+    def _check_time(self) -> None:
+        if time.thread_time() > self._deadline:
+            raise SecurityError(f"it takes more than {MAX_SECONDS:g} seconds")
 
 
 _budget: ContextVar[Budget] = ContextVar("budget of the chat template that is being rendered")

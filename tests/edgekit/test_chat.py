@@ -154,6 +154,7 @@ DOUBLING = "{% set n = namespace(x=START) %}{% for i in range(99) %}{% set n.x =
         "{{ [1] | batch(10**9, 'x') | list }}",
         "{{ [1] | tojson(indent=10**9) }}",
         "{{ 9 | round(10**9) }}",
+        "{% set n = namespace(x=1) %}{% set n.x = [n, n] %}{{ n }}",
     ],
 )
 def test_exhausting_the_machine(template: str) -> None:
