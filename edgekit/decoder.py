@@ -1,4 +1,4 @@
-"""What a runtime gives: a `Decoder`, the thin adapter over one engine, and how it is found and opened.
+"""What a runtime gives: a `Decoder` or an `Encoder`, the thin adapter over one engine, and how it is opened.
 
 A runtime is a module `edgekit_runtimes.NAME` with an object `RUNTIME` that satisfies `Runtime`.
 """
@@ -25,7 +25,7 @@ class LoadOptions:
     """How a session is opened."""
 
     context: int
-    """Capacity of the cache in tokens: at most the format's `context_max`."""
+    """Capacity of the cache, or of a text, in tokens: at most the format's `context_max`."""
     threads: int | None = None
     """None leaves the choice to the runtime (the physical cores)."""
     kv: KvPrecision = "auto"
@@ -61,6 +61,25 @@ class Decoder(Protocol):
         """Free the engine's memory; later calls are errors."""
 
 
+class Encoder(Protocol):
+    """A loaded encoder. `EncoderSession` checks what it is given."""
+
+    def encode(self, ids: Tokens, mask: Tokens) -> Float32:
+        """Compute a batch of texts.
+
+        Args:
+            ids: int64 [batch, n], each text padded at its end.
+            mask: int64 [batch, n], 1 where there is a token.
+
+        Returns:
+            Hidden states [batch, n, width], or logits [batch, labels] or, of tokens, [batch, n, labels]. What it says
+            of padding means nothing; the array is the caller's.
+        """
+
+    def close(self) -> None:
+        """Free the engine's memory; later calls are errors."""
+
+
 @dataclass(frozen=True)
 class Availability:
     """Whether a runtime can work here: its engine's version, or why not and what to do."""
@@ -83,6 +102,17 @@ class Runtime(Protocol):
 
     def open_decoder(self, bundle: Bundle, options: LoadOptions) -> Decoder:
         """Load a `generate` bundle.
+
+        Raises:
+            EdgekitError: it cannot be loaded; the message names the file or the option.
+        """
+
+
+class EncoderRuntime(Runtime, Protocol):
+    """A runtime that opens encoders as well."""
+
+    def open_encoder(self, bundle: Bundle, options: LoadOptions) -> Encoder:
+        """Load an `embed`, `classify` or `tag` bundle.
 
         Raises:
             EdgekitError: it cannot be loaded; the message names the file or the option.

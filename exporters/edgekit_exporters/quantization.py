@@ -101,8 +101,8 @@ def choose(mode: str, parameters: int) -> Mode:
 
 
 def precision(name: str, shape: Sequence[int], mode: Quantization, sensitive: Container[str] = ()) -> Quantization:
-    """Return the precision of one weight: vectors and positions stay float, the embedding and the head int8."""
-    if mode == "none" or len(shape) < 2 or name == "positions.weight":
+    """Return the precision of one weight: vectors and small tables stay float, the embedding and the head int8."""
+    if mode == "none" or len(shape) < 2 or _stays_float(name):
         return "none"
     return "int8" if name in ("embed.weight", "head.weight") or name in sensitive else mode
 
@@ -113,9 +113,14 @@ def stored_precision(name: str, shape: Sequence[int], stored: Stored) -> Quantiz
     Up to five bits (Q4_K, Q4_1) become int4, more become int8, and floats stay floats. The embedding and the head,
     where 4 bits hurt most, are never less than int8.
     """
-    if len(shape) < 2 or name == "positions.weight" or stored.bits >= 16:
+    if len(shape) < 2 or _stays_float(name) or stored.bits >= 16:
         return "none"
     return "int8" if name in ("embed.weight", "head.weight") or stored.bits > 5 else "int4"
+
+
+def _stays_float(name: str) -> bool:
+    """Whether a matrix is too small to be worth a loss: tables of positions, and an encoder's classifier."""
+    return name in ("positions.weight", "relative_bias.weight") or name.startswith("classifier.")
 
 
 def sensitive_weights(names: Iterable[str], layers: int, parameters: int) -> frozenset[str]:

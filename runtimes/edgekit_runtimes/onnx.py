@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.bundle import Bundle
-from edgekit.decoder import Availability, Decoder, Float32, LoadOptions, Tokens
+from edgekit.decoder import Availability, Decoder, Encoder, Float32, LoadOptions, Tokens
 from edgekit.errors import BundleError, EdgekitError, UsageError, install_hint
 from edgekit.machine import physical_cores
+from edgekit_runtimes._onnx_encoder import OnnxEncoder
 
 DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int8)": np.int8}
 
@@ -53,6 +54,10 @@ class OnnxRuntime:
         """Load the model."""
         return OnnxDecoder(bundle, options)
 
+    def open_encoder(self, bundle: Bundle, options: LoadOptions) -> Encoder:
+        """Load an encoder."""
+        return OnnxEncoder(_open(bundle, GRAPHS["f32"], options))
+
 
 RUNTIME = OnnxRuntime()
 
@@ -71,17 +76,8 @@ class OnnxDecoder:
         self._ort = ort
         self.vocab_size = bundle.manifest.spec.vocab_size
         self.context = options.context
-        settings = ort.SessionOptions()
-        settings.intra_op_num_threads = options.threads or physical_cores()
-        settings.log_severity_level = 3
         path = bundle.file(f"onnx/{GRAPHS[precision]}")
-        bundle.file("onnx/model.onnx.data")
-        try:
-            self._session = ort.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise BundleError(
-                f"onnxruntime cannot load {path}: {_first_line(error)}", "export it again with this version of EdgeKit"
-            ) from error
+        self._session = _open(bundle, GRAPHS[precision], options)
         self._check_logits(path)
         self._cache = self._allocate()
         self._binding = self._session.io_binding()
@@ -154,6 +150,22 @@ class OnnxDecoder:
                 array = np.zeros((1, kv_heads, self.context, head_dim), DTYPES[node.type])
                 cache[node.name.removeprefix("past_key_values.")] = self._ort.OrtValue.ortvalue_from_numpy(array)
         return cache
+
+
+def _open(bundle: Bundle, graph: str, options: LoadOptions) -> Any:  # noqa: ANN401 - an InferenceSession
+    """Load one of a bundle's graphs."""
+    ort = _engine()
+    settings = ort.SessionOptions()
+    settings.intra_op_num_threads = options.threads or physical_cores()
+    settings.log_severity_level = 3
+    path = bundle.file(f"onnx/{graph}")
+    bundle.file("onnx/model.onnx.data")
+    try:
+        return ort.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise BundleError(
+            f"onnxruntime cannot load {path}: {_first_line(error)}", "export it again with this version of EdgeKit"
+        ) from error
 
 
 def _engine() -> Any:  # noqa: ANN401 - an untyped module

@@ -89,6 +89,7 @@ class Graph:
 
     def save(self, index: str) -> onnx.ModelProto:
         """Write model.onnx beside its data and return it; `index` says where the weights lie, for `read_index`."""
+        self._drop_unused()
         graph = helper.make_graph(
             self._nodes, "edgekit", self._inputs, self._outputs, initializer=list(self._initializers.values())
         )
@@ -98,6 +99,14 @@ class Graph:
         self.data.close()
         save(model, self.folder / "model.onnx")
         return model
+
+    def _drop_unused(self) -> None:
+        """Ask no norm for a sum that nobody reads: it would be written to memory all the same."""
+        used = {name for node in self._nodes for name in node.input} | {output.name for output in self._outputs}
+        for node in self._nodes:
+            if node.op_type.startswith("Skip"):
+                while len(node.output) > 1 and node.output[-1] not in used:
+                    del node.output[-1]
 
 
 def save(model: onnx.ModelProto, path: Path) -> None:

@@ -1,51 +1,29 @@
-"""The ONNX format, in ONNX Runtime's fused operators.
+"""The ONNX format, in ONNX Runtime's fused operators (docs/ContribOperators.md: GroupQueryAttention).
 
-Operator documentation: github.com/microsoft/onnxruntime, docs/ContribOperators.md (MatMulNBits, GatherBlockQuantized,
-GroupQueryAttention, SkipSimplifiedLayerNormalization, QuickGelu, FusedMatMul).
-
-Inputs and outputs are those that onnxruntime-genai expects, and one more input, `logit_rows`: which of the n tokens'
-logits are wanted. Its default is the last one, which is what a generator asks for.
+A decoder's inputs and outputs are those that onnxruntime-genai expects, and one more input, `logit_rows`: which of the
+n tokens' logits are wanted. Its default is the last one, which is what a generator asks for. An encoder's are those
+of other exporters.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
-import numpy as np
 from onnx import TensorProto
 
-from edgekit.spec import Activation, Attention, Norm
-from edgekit_exporters.architecture import Model
+from edgekit.spec import Attention
+from edgekit_exporters.architecture import EncoderModel, Model
 from edgekit_exporters.decoder import decode
+from edgekit_exporters.encoder import encode
 from edgekit_exporters.format import WriteOptions, Written
 from edgekit_exporters.formats._genai_config import GENAI_CONFIG, LAST_LOGITS, write_genai_config
 from edgekit_exporters.formats._onnx_attention import AttentionNodes
 from edgekit_exporters.formats._onnx_cache import FILES, over_f16_cache, over_int8_cache, scale_of
-from edgekit_exporters.formats._onnx_graph import DATA_FILE, Graph, read_index_text, save
-from edgekit_exporters.operations import Projection
-from edgekit_exporters.packed import Placed, read_index, write_index
-from edgekit_exporters.quantization import Encoding, Quantization
-from edgekit_exporters.stream import Slot
+from edgekit_exporters.formats._onnx_encoder import OnnxEncoderWriting
+from edgekit_exporters.formats._onnx_graph import DATA_FILE, read_index_text, save
+from edgekit_exporters.formats._onnx_nodes import FOLDER, OnnxNodes, Value
+from edgekit_exporters.packed import read_index, write_index
 from edgekit_exporters.weights import Weights
-
-FOLDER = "onnx"
-ENCODINGS: dict[Quantization, Encoding] = {
-    "none": Encoding(32),
-    "int8": Encoding(8, block=32),
-    "int4": Encoding(4, block=32, zero_point=True),
-}
-
-
-@dataclass(frozen=True)
-class Value:
-    """A value [1, n, width]; a part of a fused product knows the product, and is cut out only when it is used alone."""
-
-    name: str
-    width: int
-    fused: tuple[str, tuple[int, ...], int] | None = None
-    """The fused product's name, the widths of its parts, and which of them this is."""
 
 
 class OnnxFormat:
@@ -64,6 +42,17 @@ class OnnxFormat:
             raise
         return writing
 
+    def begin_encoder(self, model: EncoderModel, bundle: Path, options: WriteOptions) -> OnnxEncoderWriting:
+        """Record the graph of an encoder."""
+        (bundle / FOLDER).mkdir()
+        writing = OnnxEncoderWriting(model, bundle, options)
+        try:
+            encode(writing, model.spec, model.weights)
+        except BaseException:
+            writing.abort()
+            raise
+        return writing
+
     def read_weights(self, bundle: Path) -> Weights:
         """Return the weights that were written, by the index in the model's metadata."""
         folder = bundle / FOLDER
@@ -73,102 +62,21 @@ class OnnxFormat:
 FORMAT = OnnxFormat()
 
 
-class OnnxWriting:
-    """`Operations` that record nodes."""
+class OnnxWriting(OnnxNodes):
+    """`DecoderOperations` that record nodes."""
 
     def __init__(self, model: Model, bundle: Path, options: WriteOptions) -> None:
-        self.bundle = bundle
-        self.spec, self.weights, self.options = model.spec, model.weights, options
-        self.graph = Graph(bundle / FOLDER)
-        self.slots: list[Slot] = []
-        self.placed: dict[str, Placed] = {}
-        self._cut: dict[str, list[str]] = {}
-        graph = self.graph
+        super().__init__(model.weights, bundle, options)
+        self.spec, graph = model.spec, self.graph
         graph.input("input_ids", TensorProto.INT64, ["batch", "n"])
         graph.input("attention_mask", TensorProto.INT64, ["batch", "total"])
         graph.constant([-1], name="logit_rows")
         graph.input("logit_rows", TensorProto.INT64, ["rows"])
         self.attention = AttentionNodes(graph, options.context, model.spec.border)
 
-    # --- operations ---------------------------------------------------------------------------------------------
-
-    def embed(self, table: str) -> Value:
-        """Gather rows; quantized ones are dequantized as they are gathered."""
-        return Value(self._gather(table, "input_ids"), self.weights[table].shape[1])
-
     def positions(self, table: str) -> Value:
         """Gather the rows of the positions."""
         return Value(self._gather(table, self.attention.positions()), self.weights[table].shape[1])
-
-    def linear(self, x: Value, *projections: Projection) -> tuple[Value, ...]:
-        """One product over the stacked rows of all projections; quantized weights through MatMulNBits."""
-        runs = [tuple(run) for _, run in groupby(projections, lambda p: self._encoding(p.weight))]
-        if len(runs) > 1:
-            return tuple(value for run in runs for value in self.linear(x, *run))
-        encoding, width = self._encoding(projections[0].weight), x.width
-        rows = tuple(self.weights[p.weight].shape[0] for p in projections)
-        name = "+".join(p.weight for p in projections)
-        bias = self._bias(name, projections, rows)
-        if encoding.quantized:
-            inputs = [self._use(x), *self._quantized(name, projections, rows, width, encoding)]
-            # Bias is the sixth input, behind zero points and group indices.
-            inputs += [""] * (5 - len(inputs)) + [bias] if bias else []
-            product = self.graph.one(
-                "MatMulNBits",
-                *inputs,
-                microsoft=True,
-                K=width,
-                N=sum(rows),
-                bits=encoding.bits,
-                block_size=encoding.block,
-                accuracy_level=4,
-            )
-        else:
-            weight = self._float(name, projections, rows, width)
-            product = self.graph.one("FusedMatMul", self._use(x), weight, microsoft=True, transB=1)
-            product = self.graph.one("Add", product, bias) if bias else product
-        if len(rows) == 1:
-            return (Value(product, rows[0]),)
-        return tuple(Value(f"{product}/{k}", width, (product, rows, k)) for k, width in enumerate(rows))
-
-    def norm(self, x: Value, norm: Norm, weight: str, bias: str | None = None) -> Value:
-        """One node."""
-        kind = "SimplifiedLayerNormalization" if norm.kind == "rms" else "LayerNormalization"
-        inputs = [self._use(x), self._vector(weight), *([self._vector(bias)] if bias else [])]
-        return Value(self.graph.one(kind, *inputs, axis=-1, epsilon=norm.eps), x.width)
-
-    def add(self, a: Value, b: Value) -> Value:
-        """One node."""
-        return Value(self.graph.one("Add", self._use(a), self._use(b)), a.width)
-
-    def add_norm(self, a: Value, b: Value, norm: Norm, weight: str, bias: str | None = None) -> tuple[Value, Value]:
-        """One node whose fourth output is the sum."""
-        kind = "SkipSimplifiedLayerNormalization" if norm.kind == "rms" else "SkipLayerNormalization"
-        inputs = [self._use(a), self._use(b), self._vector(weight), *([self._vector(bias)] if bias else [])]
-        stem = f"residual_{len(self.placed)}_{weight.removesuffix('.weight')}"
-        self.graph.node(kind, inputs, [f"{stem}/norm", "", "", f"{stem}/sum"], microsoft=True, epsilon=norm.eps)
-        return Value(f"{stem}/sum", a.width), Value(f"{stem}/norm", a.width)
-
-    def multiply(self, a: Value, b: Value | float) -> Value:
-        """One node."""
-        other = self._use(b) if isinstance(b, Value) else self.graph.constant(b, np.float32)
-        return Value(self.graph.one("Mul", self._use(a), other), a.width)
-
-    def activation(self, x: Value, kind: Activation) -> Value:
-        """One node."""
-        name = self._use(x)
-        if kind == "silu":
-            return Value(self.graph.one("QuickGelu", name, microsoft=True, alpha=1.0), x.width)
-        if kind == "relu":
-            return Value(self.graph.one("Relu", name), x.width)
-        approximate = "tanh" if kind == "gelu_tanh" else "none"
-        return Value(self.graph.one("Gelu", name, approximate=approximate), x.width)
-
-    def softcap(self, x: Value, cap: float) -> Value:
-        """Three nodes."""
-        limit = self.graph.constant(cap, np.float32)
-        inner = self.graph.one("Tanh", self.graph.one("Div", self._use(x), limit))
-        return Value(self.graph.one("Mul", inner, limit), x.width)
 
     def attend(
         self,
@@ -200,8 +108,6 @@ class OnnxWriting:
         self.graph.node("Gather", [name, self.graph.constant([-1])], [LAST_LOGITS], axis=1)
         self.graph.output(LAST_LOGITS, TensorProto.FLOAT, ["batch", 1, x.width])
 
-    # --- the writing --------------------------------------------------------------------------------------------
-
     def finish(self) -> Written:
         """Save the graph, and once more for each smaller precision of the cache."""
         folder = self.bundle / FOLDER
@@ -220,120 +126,3 @@ class OnnxWriting:
             context_max=self.options.context,
             encodings={name: str(placed.encoding) for name, placed in self.placed.items()},
         )
-
-    def abort(self) -> None:
-        """Close the data file."""
-        self.graph.data.close()
-
-    # --- weights ------------------------------------------------------------------------------------------------
-
-    def _encoding(self, weight: str) -> Encoding:
-        return self.options.own(weight) or ENCODINGS[self.options.precision(weight, self.weights[weight].shape)]
-
-    def _place(self, weight: str, encoding: Encoding, values: int, scales: int = 0, zero_points: int = 0) -> Placed:
-        placed = Placed(self.weights[weight].shape, encoding, values, scales, zero_points)
-        self.placed[weight] = placed
-        self.slots.append(placed.slot(self.graph.data, weight))
-        return placed
-
-    def _vector(self, weight: str) -> str:
-        if weight not in self.placed:
-            size = self.weights[weight].shape[0]
-            placed = self._place(weight, Encoding(32), self.graph.data.reserve(4 * size))
-            self.graph.external(weight, TensorProto.FLOAT, [size], placed.values, 4 * size)
-        return weight
-
-    def _bias(self, name: str, projections: tuple[Projection, ...], rows: tuple[int, ...]) -> str | None:
-        """Stack the biases, zeros where a projection has none."""
-        if all(p.bias is None for p in projections):
-            return None
-        position = start = self.graph.data.reserve(4 * sum(rows))
-        for projection, count in zip(projections, rows, strict=True):
-            if projection.bias is not None:
-                self._place(projection.bias, Encoding(32), position)
-            position += 4 * count
-        return self.graph.external(f"{name}/bias", TensorProto.FLOAT, [sum(rows)], start, 4 * sum(rows))
-
-    def _float(self, name: str, projections: tuple[Projection, ...], rows: tuple[int, ...], width: int) -> str:
-        """Stack float32 weights [out, in], or use the one that is there already (a tied head)."""
-        size = 4 * sum(rows) * width
-        if projections[0].weight not in self.placed:
-            position = self.graph.data.reserve(size)
-            for projection, count in zip(projections, rows, strict=True):
-                self._place(projection.weight, Encoding(32), position)
-                position += 4 * count * width
-        start = self.placed[projections[0].weight].values
-        return self.graph.external(f"{name}/linear", TensorProto.FLOAT, [sum(rows), width], start, size)
-
-    def _quantized(
-        self, name: str, projections: tuple[Projection, ...], rows: tuple[int, ...], width: int, encoding: Encoding
-    ) -> list[str]:
-        """Stack packed weights as MatMulNBits wants them: B [N, blocks, bytes], scales, zero points."""
-        first = self._reserve(projections, rows, width, encoding)
-        count, blocks, row_bytes = sum(rows), first.blocks, first.row_bytes
-        graph, types = self.graph, (TensorProto.UINT8, TensorProto.FLOAT, TensorProto.UINT8)
-        shapes = ([count, blocks, row_bytes // blocks], [count, blocks], [count * first.zero_point_bytes])
-        names = [f"{name}/B", f"{name}/scales", f"{name}/zero_points"]
-        positions = (first.values, first.scales, first.zero_points)
-        sizes = (count * row_bytes, 4 * count * blocks, shapes[2][0])
-        parts = list(zip(names, types, shapes, positions, sizes, strict=True))
-        return [graph.external(*part) for part in (parts if encoding.zero_point else parts[:2])]
-
-    def _reserve(
-        self, projections: tuple[Projection, ...], rows: tuple[int, ...], width: int, encoding: Encoding
-    ) -> Placed:
-        """Reserve room for stacked quantized weights and return the first; one that is placed already is used again."""
-        if projections[0].weight not in self.placed:
-            shape = Placed((sum(rows), width), encoding, 0)
-            data = self.graph.data
-            values = data.reserve(sum(rows) * shape.row_bytes)
-            scales = data.reserve(sum(rows) * shape.blocks * 4)
-            zero_points = data.reserve(sum(rows) * shape.zero_point_bytes) if encoding.zero_point else 0
-            for projection, count in zip(projections, rows, strict=True):
-                self._place(projection.weight, encoding, values, scales, zero_points)
-                values += count * shape.row_bytes
-                scales += count * shape.blocks * 4
-                zero_points += count * shape.zero_point_bytes if encoding.zero_point else 0
-        return self.placed[projections[0].weight]
-
-    def _gather(self, table: str, ids: str) -> str:
-        """Rows of a table by ids; a row that does not fill its blocks is stored longer and cut."""
-        encoding, (count, width) = self._encoding(table), self.weights[table].shape
-        if not encoding.quantized:
-            weight = self._float(table, (Projection(table),), (count,), width)
-            return self.graph.one("Gather", weight, ids, axis=0)
-        placed = self._reserve((Projection(table),), (count,), width, encoding)
-        row_bytes = placed.row_bytes
-        rows = self.graph.external(
-            f"{table}/rows", TensorProto.UINT8, [count, row_bytes], placed.values, count * row_bytes
-        )
-        size = 4 * count * placed.blocks
-        scales = self.graph.external(
-            f"{table}/row_scales", TensorProto.FLOAT, [count, placed.blocks], placed.scales, size
-        )
-        out = self.graph.one(
-            "GatherBlockQuantized",
-            rows,
-            ids,
-            scales,
-            microsoft=True,
-            bits=encoding.bits,
-            block_size=encoding.block,
-            gather_axis=0,
-            quantize_axis=1,
-        )
-        if encoding.padded(width) == width:
-            return out
-        start, end, axis = (self.graph.constant([k]) for k in (0, width, 2))
-        return self.graph.one("Slice", out, start, end, axis)
-
-    def _use(self, x: Value) -> str:
-        """Return a value's name; the parts of a fused product are cut apart when the first of them is used alone."""
-        if x.fused is None:
-            return x.name
-        product, widths, k = x.fused
-        if product not in self._cut:
-            names = [f"{product}/{part}" for part in range(len(widths))]
-            self.graph.node("Split", [product, self.graph.constant(list(widths))], names, axis=-1)
-            self._cut[product] = names
-        return self._cut[product][k]
