@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from edgekit.bundle import Bundle
 from edgekit.errors import BundleError, EdgekitError, MissingExtraError, UsageError
+from edgekit.tokenizer_guard import refuse_hostile
 
 
 class Backend(Protocol):
@@ -129,6 +130,7 @@ class _Tokenizers:
     def __init__(self, content: str) -> None:
         from tokenizers import Tokenizer as RustTokenizer
 
+        refuse_hostile(content)
         self._rust = RustTokenizer.from_str(content)
         # A saved padding or truncation (MiniLM: 128) serves its training; here every text keeps its own length.
         self._rust.no_padding()

@@ -11,6 +11,7 @@ from pathlib import Path
 from edgekit.bundle_writer import BundleWriter
 from edgekit.errors import CheckpointError, UnsupportedError, UsageError
 from edgekit.progress import Progress, Silent
+from edgekit.tokenizer_guard import refuse_hostile
 from edgekit_exporters.architecture import AnyModel, EncoderModel, read_model
 from edgekit_exporters.balance import balance
 from edgekit_exporters.calibration import calibrate
@@ -122,6 +123,7 @@ def _check_tokenizer(checkpoint: Checkpoint) -> None:
     from tokenizers import Tokenizer
 
     try:
+        refuse_hostile(checkpoint.tokenizer_json)
         Tokenizer.from_str(checkpoint.tokenizer_json)
     except Exception as error:  # the package raises nothing more special
         raise CheckpointError(
