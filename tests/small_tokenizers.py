@@ -6,7 +6,8 @@ import json
 from functools import cache
 from pathlib import Path
 
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers.normalizers import Normalizer
 
 TEXTS = [
     "The quick brown fox doesn't jump over the lazy dog, does it? Yes: 12 times, 345 in all!",
@@ -50,8 +51,35 @@ def _byte_level_within() -> Tokenizer:
 
 def _byte_fallback() -> Tokenizer:
     """Sentencepiece's BPE as Llama 2 and Phi-3 have it."""
+    normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer = _sentence_pieces(normalizer)
+    steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    tokenizer.decoder = decoders.Sequence(steps)
+    return tokenizer
+
+
+def _gemma() -> Tokenizer:
+    """The same without a space in front, and with tokens of several spaces and line ends that come before all else."""
+    tokenizer = _sentence_pieces(normalizers.Replace(" ", "▁"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+    tokenizer.add_tokens([AddedToken(text, normalized=False) for text in ("▁▁", "\n\n", "<h1>")])
+    return tokenizer
+
+
+def _metaspace() -> Tokenizer:
+    """The same as transformers writes it today: the space in front comes from the pre-tokenizer."""
+    tokenizer = _sentence_pieces(normalizers.Replace(" ", "▁"))
+    tokenizer.normalizer = None
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    tokenizer.decoder = decoders.Sequence(steps)
+    return tokenizer
+
+
+def _sentence_pieces(normalizer: Normalizer) -> Tokenizer:
     base = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
-    base.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    base.normalizer = normalizer
     tokens = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256))]
     alphabet = [*"abcdefghijklmnopqrstuvwxyz", "▁"]
     trainer = trainers.BpeTrainer(
@@ -61,10 +89,7 @@ def _byte_fallback() -> Tokenizer:
     # As trained, the bytes would be special; published files have them in the vocabulary only.
     data = json.loads(base.to_str())
     data["added_tokens"] = [token for token in data["added_tokens"] if token["content"] == "<unk>"]
-    tokenizer = Tokenizer.from_str(json.dumps(data))
-    steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
-    tokenizer.decoder = decoders.Sequence(steps)
-    return tokenizer
+    return Tokenizer.from_str(json.dumps(data))
 
 
 def _word_piece() -> Tokenizer:
@@ -111,6 +136,8 @@ _FAMILIES = {
     "byte_level": _byte_level,
     "byte_level_within": _byte_level_within,
     "byte_fallback": _byte_fallback,
+    "gemma": _gemma,
+    "metaspace": _metaspace,
     "word_piece": _word_piece,
     "unigram": _unigram,
     "suffix": _suffix,

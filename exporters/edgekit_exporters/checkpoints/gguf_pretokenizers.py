@@ -66,6 +66,7 @@ PRETOKENIZERS = {
     "llama-bpe": _LLAMA3,
     "llama3": _LLAMA3,
     "llama-v3": _LLAMA3,
+    "falcon3": _LLAMA3,
     "dbrx": Pretokenizer((LLAMA3,)),
     "smaug-bpe": Pretokenizer((LLAMA3,)),
     "qwen2": Pretokenizer((QWEN2,), nfc=True),

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from small_tokenizers import trained
 from tokenizers import Tokenizer
 
 from edgekit.errors import CheckpointError, UnsupportedError
@@ -116,6 +119,48 @@ def test_sentencepiece_adds_bos_and_space_as_the_file_says(phi3_metadata: tuple[
     _, ours = build(metadata)
     assert ours.encode("Hello").tokens == ["<s>", "Hello", "<|endoftext|>"]
     assert ours.decode(ours.encode(" Hello").ids) == " Hello"
+
+
+def sentence_pieces(text: str, scores: dict[str, float]) -> list[str]:
+    """Cut a text as SentencePiece's BPE does: the pair of neighbours that scores best is joined."""
+    pieces = list(text.replace(" ", "▁"))
+    while True:
+        joined = [(scores.get(a + b, -np.inf), -at) for at, (a, b) in enumerate(itertools.pairwise(pieces))]
+        if not joined or max(joined)[0] == -np.inf:
+            break
+        at = -max(joined)[1]
+        pieces[at : at + 2] = [pieces[at] + pieces[at + 1]]
+    known = [[piece] if piece in scores else [f"<0x{byte:02X}>" for byte in piece.encode()] for piece in pieces]
+    return list(itertools.chain.from_iterable(known))
+
+
+def test_gemma_has_no_space_in_front_and_tokens_of_several() -> None:
+    """As llama.cpp's converter writes Gemma: user's tokens have spaces, types tell control tokens."""
+    model = json.loads(trained("gemma"))["model"]
+    users, control = ["  ", "\n\n\n", "<h1>"], ["<pad>", "<start_of_turn>", "<end_of_turn>"]
+    tokens = [*control, *sorted(model["vocab"], key=model["vocab"].get), *users]
+    kinds = {"<unk>": 2, **dict.fromkeys(control, 3), **dict.fromkeys(users, 4)}
+    types = [6 if re.fullmatch("<0x..>", token) else kinds.get(token, 1) for token in tokens]
+    scores = {token: -float(index) for index, token in enumerate(tokens) if types[index] == 1}
+    metadata = {
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.scores": np.array([scores.get(token, 0.0) for token in tokens], np.float32),
+        "tokenizer.ggml.token_type": np.array(types, np.int32),
+        "tokenizer.ggml.bos_token_id": 1,
+        "tokenizer.ggml.add_space_prefix": False,
+    }
+    built = build_tokenizer(metadata, {**CONFIG, "model_type": "gemma2"}, "file.gguf")
+    assert built is not None
+    ours = Tokenizer.from_str(built.json)
+    prose = "The quick brown fox doesn't jump over Größe, été and 你好 or def f(x): 345"
+    assert ours.encode(prose, add_special_tokens=False).tokens == sentence_pieces(prose, scores)
+    text = "the  fox<end_of_turn>\n\n\n<h1> lazy"
+    wanted = [*sentence_pieces("the", scores), "  ", *sentence_pieces("fox", scores), "<end_of_turn>", "\n\n\n", "<h1>"]
+    encoded = ours.encode(text)
+    assert encoded.tokens == ["<start_of_turn>", *wanted, *sentence_pieces(" lazy", scores)]
+    assert ours.decode(encoded.ids[1:], skip_special_tokens=False) == text
+    assert ours.decode(ours.encode(prose).ids) == prose
 
 
 def test_byte_level_merges_and_specials(golden_gguf: Convert, tiny_vocabulary: Callable[..., None]) -> None:
