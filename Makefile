@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 CACHE  := $(CURDIR)/.cache
 BIN    := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+# A worker per core of the smallest machine meant; a file's tests stay together and share what they exported.
+PARALLEL ?= -n 2 --dist loadfile
 RUN    := EDGEKIT_TEST_CACHE="$(CACHE)" $(BIN)/python
 
 .PHONY: demo test check bench fuzz clean
@@ -12,11 +14,11 @@ demo: $(VENV)/ready     ## export SmolLM2-135M-Instruct and let it answer
 
 test: $(VENV)/ready     ## everything: lint, types, imports, all tests (fetches the real models once)
 	$(MAKE) --no-print-directory lint
-	$(RUN) -m pytest
+	$(RUN) -m pytest $(PARALLEL)
 
 check: $(VENV)/ready    ## what a commit must pass: no network, under a minute
 	$(MAKE) --no-print-directory lint
-	$(RUN) -m pytest -m "not slow" -q
+	$(RUN) -m pytest -m "not slow" -q $(PARALLEL)
 
 .PHONY: lint
 lint: $(VENV)/ready
