@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 from edgekit.bundle import Bundle
 from edgekit.errors import BundleError, EdgekitError, MissingExtraError, UsageError
-from edgekit.tokenizer_guard import refuse_hostile
+from edgekit.tokenizer_guard import open_rust, rust_errors
+
+_DAMAGED = "the tokenizer.json is damaged: copy or export it again"
 
 
 class Backend(Protocol):
@@ -128,10 +129,7 @@ class _Tokenizers:
     """Backed by the package tokenizers, in Rust."""
 
     def __init__(self, content: str) -> None:
-        from tokenizers import Tokenizer as RustTokenizer
-
-        refuse_hostile(content)
-        self._rust = RustTokenizer.from_str(content)
+        self._rust = open_rust(content)
         # A saved padding or truncation (MiniLM: 128) serves its training; here every text keeps its own length.
         self._rust.no_padding()
         self._rust.no_truncation()
@@ -142,12 +140,17 @@ class _Tokenizers:
 
     def encode(self, text: str, add_special_tokens: bool) -> list[int]:
         try:
-            return list(self._rust.encode(text, add_special_tokens=add_special_tokens).ids)
-        except Exception as error:  # tokenizers raises bare Exceptions
-            raise EdgekitError(f"the tokenizer cannot encode this text: {error}") from error
+            with rust_errors():
+                return list(self._rust.encode(text, add_special_tokens=add_special_tokens).ids)
+        except ValueError as error:
+            raise EdgekitError(f"the tokenizer cannot encode this text: {error}", _DAMAGED) from error
 
     def decode(self, ids: list[int], skip_special: bool) -> str:
-        return str(self._rust.decode(ids, skip_special_tokens=skip_special))
+        try:
+            with rust_errors():
+                return str(self._rust.decode(ids, skip_special_tokens=skip_special))
+        except ValueError as error:
+            raise EdgekitError(f"the tokenizer cannot decode these ids: {error}", _DAMAGED) from error
 
     def token(self, token_id: int) -> str | None:
         token: str | None = self._rust.id_to_token(token_id)
@@ -162,25 +165,20 @@ class _Tokenizers:
 
 
 def _open_backend(path: Path) -> Backend:
-    hint = "copy or export it again"
     try:
         content = path.read_bytes().decode("utf-8")
     except FileNotFoundError as error:
         raise BundleError(f"{path}: there is no such file", "give a tokenizer.json or a bundle") from error
     except UnicodeDecodeError as error:
-        raise BundleError(f"{path}: not UTF-8 (byte {error.start})", hint) from error
+        raise BundleError(f"{path}: not UTF-8 (byte {error.start})", _DAMAGED) from error
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror}") from error
     try:
         return _Tokenizers(content)
     except ImportError as error:
         raise MissingExtraError("tokenizers", "reading text", "text") from error
-    except Exception as error:  # tokenizers raises bare Exceptions
-        raise BundleError(f"{path}: is no valid tokenizer.json: {error}", hint) from error
-    except BaseException as error:
-        if not re.search("Panic", type(error).__name__):  # Rust's panics are BaseExceptions
-            raise
-        raise BundleError(f"{path}: is no valid tokenizer.json: {error}", hint) from error
+    except ValueError as error:
+        raise BundleError(f"{path}: is no valid tokenizer.json: {error}", _DAMAGED) from error
 
 
 def _kinds(decoder: dict[str, Any]) -> Iterator[str]:

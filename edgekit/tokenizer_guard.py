@@ -1,13 +1,45 @@
-"""Refuses tokenizer.json files that would end the process instead of failing in the package tokenizers."""
+"""Between us and the package tokenizers: its panics become errors, and what would abort the process is refused.
+
+A panic of Rust arrives as a `PanicException`, which is no `Exception` and so would pass everybody by.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 # The key itself, or any escape that could hide it: nobody who writes JSON escapes printable ASCII.
 _SUSPECT = re.compile(r'"continuing_subword_prefix"\s*:\s*[^\sn]|\\u00[2-7]')
+
+
+@contextmanager
+def rust_errors() -> Iterator[None]:
+    """Turn whatever tokenizers raises, its panics among it, into a ValueError."""
+    try:
+        yield
+    except Exception as error:  # it raises bare Exceptions
+        raise ValueError(str(error)) from error
+    except BaseException as error:
+        if "Panic" not in type(error).__name__:
+            raise
+        raise ValueError(str(error)) from error
+
+
+def open_rust(content: str) -> Any:  # noqa: ANN401 - the package has no types
+    """Return `tokenizers.Tokenizer` of a tokenizer.json.
+
+    Raises:
+        ValueError: it is none, or would end the process.
+        ImportError: the package is not installed.
+    """
+    from tokenizers import Tokenizer
+
+    refuse_hostile(content)
+    with rust_errors():
+        return Tokenizer.from_str(content)
 
 
 def refuse_hostile(content: str) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 from edgekit.bundle_writer import BundleWriter
 from edgekit.errors import CheckpointError, UnsupportedError, UsageError
 from edgekit.progress import Progress, Silent
-from edgekit.tokenizer_guard import refuse_hostile
+from edgekit.tokenizer_guard import open_rust, rust_errors
 from edgekit_exporters.architecture import AnyModel, EncoderModel, read_model
 from edgekit_exporters.balance import balance
-from edgekit_exporters.calibration import calibrate
+from edgekit_exporters.calibration import calibrate, sample_text
 from edgekit_exporters.checkpoint import Checkpoint
 from edgekit_exporters.checkpoints import open_checkpoint
 from edgekit_exporters.description import describe, eos_ids, token_id, write_text_files
@@ -120,12 +120,11 @@ def _check_tokenizer(checkpoint: Checkpoint) -> None:
     """Refuse, before any work, a tokenizer that no device could open."""
     if checkpoint.tokenizer_json is None:
         return
-    from tokenizers import Tokenizer
-
     try:
-        refuse_hostile(checkpoint.tokenizer_json)
-        Tokenizer.from_str(checkpoint.tokenizer_json)
-    except Exception as error:  # the package raises nothing more special
+        tokenizer = open_rust(checkpoint.tokenizer_json)
+        with rust_errors():
+            tokenizer.encode(sample_text("calibration"))
+    except ValueError as error:
         raise CheckpointError(
             f"the checkpoint's tokenizer.json cannot be read: {error!s:.200}", "is it complete? fetch it again"
         ) from error

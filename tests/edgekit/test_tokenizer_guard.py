@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from small_tokenizers import FAMILIES, trained
 
-from edgekit.errors import BundleError
+from edgekit.errors import BundleError, EdgekitError
 from edgekit.tokenizer import Tokenizer
 from edgekit.tokenizer_guard import refuse_hostile
 
@@ -18,7 +18,7 @@ def with_model(**changes: Any) -> dict[str, Any]:
     return document
 
 
-HOSTILE = [
+HOSTILE: list[dict[str, Any]] = [
     {"continuing_subword_prefix": "a", "vocab": {"x": 0, "é": 1}, "merges": [["x", "é"]]},
     {"continuing_subword_prefix": "aa", "vocab": {"x": 0, "b": 1}, "merges": [["x", "b"]]},
     {"continuing_subword_prefix": "é", "vocab": {"x": 0, "b": 1}, "merges": ["x b"]},
@@ -51,6 +51,17 @@ def test_prefixes_that_fit_are_read(tmp_path: Path) -> None:
     model = {"continuing_subword_prefix": "##", "vocab": vocab, "merges": [["a", "##b"]]}
     path.write_text(json.dumps(with_model(**model)), encoding="utf-8")
     assert Tokenizer.open(path).encode("ab") == [2]
+
+
+def test_a_panic_while_decoding_is_an_error(tmp_path: Path) -> None:
+    document = with_model()
+    strip = {"type": "Strip", "content": " ", "start": 1, "stop": 1}
+    document["decoder"] = {"type": "Sequence", "decoders": [document["decoder"], strip]}
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    tokenizer = Tokenizer.open(path)
+    with pytest.raises(EdgekitError, match="cannot decode these ids"):
+        tokenizer.decode([])
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgekit.errors import CheckpointError, MissingExtraError, UnsupportedError
+from edgekit.tokenizer_guard import open_rust
 from edgekit_exporters.checkpoints.gguf_merges import merges_of_scores, split_merges
 from edgekit_exporters.checkpoints.gguf_pretokenizers import PRETOKENIZERS, Pretokenizer
 from edgekit_exporters.checkpoints.gguf_values import flag, text
@@ -221,14 +222,12 @@ def _tokenizer_config(
 
 def _checked(document: dict[str, Any], where: str) -> str:
     """Return the document as text after the tokenizers package has accepted it."""
-    try:
-        import tokenizers
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("tokenizers", "reading a GGUF file's tokenizer", "export") from error
     text = json.dumps(document, ensure_ascii=False)
     try:
-        tokenizers.Tokenizer.from_str(text)
-    except Exception as error:
+        open_rust(text)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("tokenizers", "reading a GGUF file's tokenizer", "export") from error
+    except ValueError as error:
         raise CheckpointError(f"{where}: tokens and merges do not fit: {str(error)[:200]}", _AGAIN) from error
     return text
 
