@@ -66,6 +66,8 @@ class Placed:
     scales: int = 0
     zero_points: int = 0
     scale_bits: int = 32
+    signed: bool = False
+    """8-bit values without zero points are stored as int8, not around 128."""
 
     @property
     def scale_type(self) -> type[np.floating[Any]]:
@@ -92,7 +94,7 @@ class Placed:
         """Return the slot that packs and writes encoded rows into `file`."""
 
         def write(first: int, encoded: Encoded) -> None:
-            file.write(self.values + first * self.row_bytes, pack_values(encoded, self.encoding))
+            file.write(self.values + first * self.row_bytes, self._packed(encoded))
             if encoded.scales is not None:
                 scales = encoded.scales.astype(self.scale_type)
                 file.write(self.scales + first * self.blocks * self.scale_bits // 8, scales)
@@ -102,11 +104,20 @@ class Placed:
 
         return Slot(weight, self.encoding, write)
 
+    def _packed(self, encoded: Encoded) -> npt.NDArray[Any]:
+        return encoded.values.astype(np.int8, copy=False) if self.signed else pack_values(encoded, self.encoding)
+
     def to_json(self) -> dict[str, Any]:
         """Return JSON values."""
         encoding = {"bits": self.encoding.bits, "block": self.encoding.block, "zero_point": self.encoding.zero_point}
         positions = {"values": self.values, "scales": self.scales, "zero_points": self.zero_points}
-        return {"shape": list(self.shape), **encoding, **positions, "scale_bits": self.scale_bits}
+        return {
+            "shape": list(self.shape),
+            **encoding,
+            **positions,
+            "scale_bits": self.scale_bits,
+            "signed": self.signed,
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Placed:
@@ -120,10 +131,12 @@ class Placed:
         positions = (data["values"], data["scales"], data["zero_points"])
         whole = all(type(n) is int and n > 0 for n in (*shape, 1 if encoding.block is None else encoding.block))
         placed = all(type(n) is int and 0 <= n < 1 << 62 for n in positions)
+        signed = data["signed"]
         known = encoding.bits in (4, 8, 16, 32) and data["scale_bits"] in (16, 32) and 1 <= len(shape) <= 2
+        known = known and type(signed) is bool and (not signed or (encoding.bits == 8 and not encoding.zero_point))
         if not (whole and placed and known) or (encoding.quantized and len(shape) == 1):
             raise ValueError(f"no place of a weight: {dict(data)!r:.200}")
-        return cls(shape, encoding, *positions, data["scale_bits"])
+        return cls(shape, encoding, *positions, data["scale_bits"], signed)
 
 
 def pack(values: npt.NDArray[np.uint8], bits: int) -> npt.NDArray[np.uint8]:
@@ -176,6 +189,8 @@ class PackedRows(Rows):
         width = placed.blocks * placed.scale_bits // 8
         scales = self._bytes(placed.scales, start, count, width).reshape(-1).view(placed.scale_type).astype(np.float32)
         values = unpack(raw, encoding.bits, encoding.padded(self.shape[1]))
+        if placed.signed:
+            return decode(Encoded(values.view(np.int8), scales.reshape(count, -1)), self.shape[1])
         if encoding.zero_point:
             packed = self._bytes(placed.zero_points, start, count, placed.zero_point_bytes)
             zero_points = unpack(packed, encoding.bits, placed.blocks)
@@ -184,10 +199,13 @@ class PackedRows(Rows):
         return decode(Encoded(values, scales.reshape(count, placed.blocks), zero_points), self.shape[1])
 
     def _bytes(self, position: int, start: int, count: int, width: int) -> npt.NDArray[np.uint8]:
+        first, size = position + start * width, count * width
+        # Asked before reading: a damaged index must not make room for more than the file has.
+        within = 0 <= first and first + size <= self.path.stat().st_size
         with self.path.open("rb") as file:
-            file.seek(position + start * width)
-            data = file.read(count * width)
-        if len(data) != count * width:
+            file.seek(first if within else 0)
+            data = file.read(size) if within else b""
+        if not within or len(data) != size:
             raise BundleError(f"{self.path} ends within its weights", "the bundle is damaged: export it again")
         return np.frombuffer(data, np.uint8).reshape(count, width)
 
