@@ -63,7 +63,8 @@ def refuse_hostile(content: str) -> None:
     if not isinstance(prefix, str) or not isinstance(merges, list):
         return
     for merge in merges:
-        second = merge.split(" ", 1)[-1] if isinstance(merge, str) else merge[-1] if merge else ""
+        parts = merge.split(" ", 1) if isinstance(merge, str) else merge
+        second = parts[-1] if isinstance(parts, list) and parts else None
         if not isinstance(second, str) or not second.startswith(prefix):
             raise ValueError(f"the merge {merge!r:.80} does not go with continuing_subword_prefix {prefix!r:.40}")
 

@@ -24,6 +24,7 @@ HOSTILE: list[dict[str, Any]] = [
     {"continuing_subword_prefix": "é", "vocab": {"x": 0, "b": 1}, "merges": ["x b"]},
     {"continuing_subword_prefix": "a", "vocab": {"x": 0, "b": 1}, "merges": [[]]},
     {"continuing_subword_prefix": "a", "vocab": {"x": 0, "b": 1}, "merges": [["x", 1]]},
+    {"continuing_subword_prefix": "a", "vocab": {"x": 0, "b": 1}, "merges": [1e308]},
 ]
 
 
