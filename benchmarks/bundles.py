@@ -25,12 +25,13 @@ edgekit.export(source, to=["onnx"], quantize=quantize, output=output, context=in
 print(json.dumps({"seconds": time.perf_counter() - began, "peak_bytes": peak_memory()}))
 """
 CONTEXT = 2048
+_exported: set[Path] = set()
 
 
 def bundle(model: str, quantize: str) -> Path:
-    """Return the folder of a bundle; it is exported if it is not there."""
+    """Return the folder of a bundle of this run; only the large model's is taken from an earlier one."""
     path = _path(model, quantize)
-    if not path.exists():
+    if path not in _exported and not (model == "phi3" and path.exists()):
         export(model, quantize)
     return path
 
@@ -43,6 +44,7 @@ def export(model: str, quantize: str) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-c", EXPORT, *arguments], env=environment, stdout=subprocess.PIPE, text=True, check=True
     )
+    _exported.add(path)
     return json.loads(done.stdout.splitlines()[-1])
 
 

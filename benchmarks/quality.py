@@ -11,7 +11,7 @@ from setting import shared
 
 import edgekit
 from edgekit.decoder import Float32
-from edgekit.session import DecoderSession
+from edgekit.session import CHUNK, DecoderSession
 
 TOP1 = {"none": 1.0, "int8": 0.94, "int4": 0.0}
 """At least this share of positions has the same first token; int4 has no target."""
@@ -30,8 +30,7 @@ def measure_quality() -> list[dict[str, Any]]:
             for key in (prompt["key"] for prompt in prompts):
                 logits = _logits(model.session, golden[f"{key}_ids"])
                 hits += (logits.argmax(1) == golden[f"{key}_top_idx"][:, 0]).tolist()
-            ids = golden["text_ids"]
-            loss = _losses(_logits(model.session, ids), ids).mean()
+            loss = _loss(model.session, golden["text_ids"])
         top1 = sum(hits) / len(hits)
         perplexity = float(np.exp(loss - golden["text_nll"].mean()))
         met = top1 >= TOP1[quantize] and perplexity <= 1 + PERPLEXITY[quantize]
@@ -47,8 +46,14 @@ def _logits(session: DecoderSession, ids: np.ndarray) -> Float32:
     return session.forward(ids, last=len(ids))
 
 
-def _losses(logits: Float32, ids: np.ndarray) -> np.ndarray:
-    """Return the negative log-likelihood of each token but the first."""
-    rows = logits[:-1].astype(np.float64)
-    rows -= rows.max(axis=1, keepdims=True)
-    return np.log(np.exp(rows).sum(axis=1)) - rows[np.arange(len(ids) - 1), ids[1:]]
+def _loss(session: DecoderSession, ids: np.ndarray) -> float:
+    """Return the mean negative log-likelihood of each token but the first, computed in the session's own chunks."""
+    session.rewind(0)
+    total = 0.0
+    for start in range(0, len(ids) - 1, CHUNK):
+        inputs, targets = ids[start : start + CHUNK], ids[start + 1 : start + CHUNK + 1]
+        logits = session.forward(inputs, last=len(inputs))[: len(targets)]
+        logits -= logits.max(axis=1, keepdims=True)
+        sums = np.exp(logits).sum(axis=1, dtype=np.float64)
+        total += float((np.log(sums) - logits[np.arange(len(targets)), targets]).sum())
+    return total / (len(ids) - 1)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.machine import read_machine
+from edgekit.machine import physical_cores, read_machine
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("EDGEKIT_TEST_CACHE") or ROOT / ".cache") / "bench"
@@ -39,22 +39,24 @@ def describe() -> dict[str, Any]:
 
 
 class Noise:
-    """A fixed numpy workload, timed between rounds: on a quiet machine it always takes as long."""
+    """A fixed numpy workload, timed between rounds: on a quiet machine it gets all cores and always takes as long."""
 
     def __init__(self) -> None:
         self._matrix = np.random.default_rng(0).standard_normal((1024, 1024), np.float32)
-        self.seconds: list[float] = []
+        self._seconds: list[float] = []
+        self._shares: list[float] = []
 
     def measure(self) -> None:
         """Time it once."""
-        began = time.perf_counter()
+        began = time.perf_counter(), time.process_time()
         for _ in range(4):
             self._matrix @ self._matrix
-        self.seconds.append(time.perf_counter() - began)
+        wall, processor = time.perf_counter() - began[0], time.process_time() - began[1]
+        self._seconds.append(wall)
+        self._shares.append(processor / wall / physical_cores())
 
     def summary(self) -> str:
-        """Say how far the slowest and the median lie above the fastest."""
-        best = min(self.seconds)
-        middle, worst = statistics.median(self.seconds) / best, max(self.seconds) / best
-        word = "quiet" if middle < 1.15 else "busy" if middle < 1.6 else "very busy"
-        return f"{word}: a fixed workload took {middle:.2f} (median) to {worst:.2f} times its best"
+        """Say how much of the processors it got, and how much longer than its fastest run it took."""
+        share, times = statistics.median(self._shares), max(self._seconds) / min(self._seconds)
+        word = "quiet" if share >= 0.9 and times < 1.5 else "busy" if share >= 0.6 else "very busy"
+        return f"{word}: a fixed workload got {share:.0%} of the cores, its slowest run {times:.1f} times its fastest"
