@@ -46,6 +46,9 @@ class Encoding:
     """Unsigned values around a zero point; without it, signed ones around 0."""
     plain_scales: bool = False
     """Scales are positive and exact in bfloat16 and float16 alike (XNNPACK's blocks); signed values only."""
+    narrow: bool = False
+    """Signed 8-bit values keep within -63..63: with 8-bit inputs, two products then fit 16 bits, where x86 CPUs
+    without VNNI would otherwise cut them off."""
 
     @property
     def quantized(self) -> bool:
@@ -63,8 +66,10 @@ class Encoding:
     def __str__(self) -> str:
         if not self.quantized:
             return f"float{self.bits}"
-        return f"int{self.bits} {'per row' if self.block is None else f'block {self.block}'}" + (
-            " with zero points" if self.zero_point else " symmetric"
+        return (
+            f"int{self.bits} {'per row' if self.block is None else f'block {self.block}'}"
+            + (" with zero points" if self.zero_point else " symmetric")
+            + (" within -63..63" if self.narrow else "")
         )
 
 
@@ -157,7 +162,7 @@ def encode(rows: Float32, encoding: Encoding, importance: Float32 | None = None)
             values[part], scales[part], zero_points[part] = round_asymmetric(chunk, encoding.bits, counts)
         else:
             values[part], scales[part] = round_symmetric(
-                chunk, encoding.bits, counts, plain_scales=encoding.plain_scales
+                chunk, 7 if encoding.narrow else encoding.bits, counts, plain_scales=encoding.plain_scales
             )
     return Encoded(
         values.reshape(count, padded),

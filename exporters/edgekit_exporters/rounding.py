@@ -48,15 +48,19 @@ def round_symmetric(
 
     At 4 bits the largest value by magnitude takes the level -8, which the positive side does not have, as in
     llama.cpp's Q4_0; with `plain_scales`, which are positive, it takes -8 or 7 by its sign. At 8 bits the range is
-    -127..127.
+    -127..127, at 7 bits -63..63.
 
     Returns:
         Values int8 [n, width], scales float32 [n].
     """
     largest = np.take_along_axis(blocks, np.abs(blocks).argmax(axis=1)[:, None], axis=1)[:, 0]
-    low, high = (np.float32(-8), np.float32(7)) if bits == 4 else (np.float32(-127), np.float32(127))
+    low, high = (
+        (np.float32(-8), np.float32(7))
+        if bits == 4
+        else (np.float32(1 - 2 ** (bits - 1)), np.float32(2 ** (bits - 1) - 1))
+    )
     ratios: Iterable[float] = WHOLE
-    if bits == 8:
+    if bits > 4:
         whole = np.abs(largest) / high
     elif plain_scales:
         whole, ratios = largest / np.where(largest > 0, high, low), (*STRETCH_RATIOS, *SEARCH_RATIOS)

@@ -6,6 +6,7 @@ distances hide or add (windows, MPNet) comes as a bias of the scores, made once 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,17 +14,21 @@ import numpy as np
 from onnx import TensorProto
 
 from edgekit.errors import UnsupportedError
-from edgekit.spec import Attention, Rope
+from edgekit.spec import Activation, Attention, Norm, Rope
 from edgekit_exporters.architecture import EncoderModel
 from edgekit_exporters.encoder import HIDDEN
 from edgekit_exporters.format import WriteOptions, Written
 from edgekit_exporters.formats._onnx_graph import DATA_FILE
 from edgekit_exporters.formats._onnx_nodes import FOLDER, OnnxNodes, Value
+from edgekit_exporters.operations import Projection
 from edgekit_exporters.packed import write_index
+from edgekit_exporters.quantization import Encoding
 
 HIDDEN_OUTPUT = "last_hidden_state"
 HIDES = -10000.0
 """What is added to scores that nothing may see; MultiHeadAttention masks padding with the same."""
+
+INT8 = Encoding(8, narrow=True)
 
 
 class OnnxEncoderWriting(OnnxNodes):
@@ -33,6 +38,7 @@ class OnnxEncoderWriting(OnnxNodes):
         super().__init__(model.weights, bundle, options)
         self._shared: dict[str, str] = {}
         self._ropes: dict[Rope, tuple[str, str]] = {}
+        self._rows: dict[str, tuple[str, str]] = {}
         self._biases: dict[tuple[int | None, str], str] = {}
         self._output: list[int | str] = ["batch", *(["n"] if model.task != "classify" else [])]
         self.graph.input("input_ids", TensorProto.INT64, ["batch", "n"])
@@ -41,6 +47,42 @@ class OnnxEncoderWriting(OnnxNodes):
     def positions(self, table: str) -> Value:
         """Gather the first n rows."""
         return Value(self._gather(table, self._positions()), self.weights[table].shape[1])
+
+    def linear(self, x: Value, *projections: Projection) -> tuple[Value, ...]:
+        """One product over the stacked rows of all projections; whoever uses it adds the bias.
+
+        At 8 bits each row of x gets a scale of its own, so that no text depends on those beside it, and the product
+        is one of whole numbers: on CPUs with instructions for that, three times as fast as one of floats.
+        """
+        encoding = self._encoding(projections[0].weight)
+        rows = tuple(self.weights[p.weight].shape[0] for p in projections)
+        name = "+".join(p.weight for p in projections)
+        bias = self._bias(name, projections, rows)
+        if encoding.quantized:
+            product = self._integer_product(x, name, projections, rows)
+        else:
+            weight = self._float(name, projections, rows, x.width)
+            product = self.graph.one("FusedMatMul", self._use(x), weight, microsoft=True, transB=1)
+        if len(rows) == 1:
+            return (Value(product, rows[0], bias=bias),)
+        return tuple(Value(f"{product}/{k}", width, (product, rows, k), bias) for k, width in enumerate(rows))
+
+    def add_norm(self, a: Value, b: Value, norm: Norm, weight: str, bias: str | None = None) -> tuple[Value, Value]:
+        """SkipLayerNormalization, which adds a bias as well."""
+        if norm.kind != "layer" or b.bias is None or b.fused is not None or bias is None:
+            return super().add_norm(a, b, norm, weight, bias)
+        stem = f"residual_{len(self.placed)}_{weight.removesuffix('.weight')}"
+        inputs = [self._use(a), b.name, self._vector(weight), self._vector(bias), b.bias]
+        outputs = [f"{stem}/norm", "", "", f"{stem}/sum"]
+        self.graph.node("SkipLayerNormalization", inputs, outputs, microsoft=True, epsilon=norm.eps)
+        return Value(f"{stem}/sum", a.width), Value(f"{stem}/norm", a.width)
+
+    def activation(self, x: Value, kind: Activation) -> Value:
+        """One node; GELU takes a bias along."""
+        if kind in ("gelu", "gelu_tanh") and x.bias is not None and x.fused is None:
+            name = "BiasGelu" if kind == "gelu" else "FastGelu"
+            return Value(self.graph.one(name, x.name, x.bias, microsoft=True), x.width)
+        return super().activation(x, kind)
 
     def relative_bias(self, table: str) -> Value:
         """Gather a row for each pair of positions: [1, heads, n, n]."""
@@ -54,6 +96,11 @@ class OnnxEncoderWriting(OnnxNodes):
         """MultiHeadAttention; a rope turns q and k in front of it."""
         if attention.kv_heads != attention.heads or attention.softcap is not None or attention.qk_norm is not None:
             raise UnsupportedError("the onnx format has no shared heads, softcaps or head norms in encoders")
+        packed_bias = ""
+        if q.bias is not None and attention.rope is None and {x.fused and x.fused[0] for x in (q, k, v)} != {None}:
+            # That of the fused product is in the order in which the attention adds it.
+            packed_bias = q.bias
+            q, k, v = (replace(x, bias=None) for x in (q, k, v))
         parts = [self._use(x) for x in (q, k, v)]
         if attention.rope is not None:
             tables = self._rope(attention.rope)
@@ -64,7 +111,7 @@ class OnnxEncoderWriting(OnnxNodes):
         out = self.graph.one(
             "MultiHeadAttention",
             *parts,
-            "",
+            packed_bias,
             self._mask(),
             *([name] if (name := self._score_bias(attention.window, bias)) else []),
             microsoft=True,
@@ -99,6 +146,35 @@ class OnnxEncoderWriting(OnnxNodes):
             context_max=self.options.context,
             encodings={name: str(placed.encoding) for name, placed in self.placed.items()},
         )
+
+    def _encoding(self, weight: str) -> Encoding:
+        """Linear weights at 8 bits have one scale for each row: products of whole numbers know no blocks."""
+        usual = super()._encoding(weight)
+        return INT8 if usual.bits == 8 and weight != "embed.weight" else usual
+
+    def _integer_product(self, x: Value, name: str, projections: tuple[Projection, ...], rows: tuple[int, ...]) -> str:
+        graph, width = self.graph, x.width
+        placed = self._reserve(projections, rows, width, INT8, signed=True)
+        count = sum(rows)
+        stored = graph.external(f"{name}/int8", TensorProto.INT8, [count, width], placed.values, count * width)
+        scales = graph.external(f"{name}/scales", TensorProto.FLOAT, [count], placed.scales, 4 * count)
+        values, row_scales = self._row_quantized(self._use(x))
+        # Turned once, when the model is loaded: the operator takes [in, out].
+        turned = graph.one("Transpose", stored, perm=[1, 0])
+        unit, zero = graph.constant(1.0, np.float32), graph.constant(128, np.uint8)
+        product = graph.one("MatMulIntegerToFloat", values, turned, unit, scales, zero, microsoft=True)
+        return graph.one("Mul", product, row_scales)
+
+    def _row_quantized(self, name: str) -> tuple[str, str]:
+        """Return x [batch, n, width] as uint8 around 128, and the scale of each row [batch, n, 1]."""
+        if name not in self._rows:
+            graph = self.graph
+            largest = graph.one("ReduceMax", graph.one("Abs", name), graph.constant([-1]), keepdims=1)
+            scale = graph.one("Mul", largest, graph.constant(1 / 127, np.float32))
+            scale = graph.one("Max", scale, graph.constant(1e-20, np.float32))
+            unit, zero = graph.constant(1.0, np.float32), graph.constant(128, np.uint8)
+            self._rows[name] = graph.one("QuantizeLinear", graph.one("Div", name, scale), unit, zero), scale
+        return self._rows[name]
 
     def _once(self, name: str, *node: str, **attributes: Any) -> str:  # noqa: ANN401 - as `Graph.one`
         """Record a node that all layers share."""

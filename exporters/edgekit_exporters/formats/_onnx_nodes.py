@@ -32,12 +32,14 @@ ENCODINGS: dict[Quantization, Encoding] = {
 
 @dataclass(frozen=True)
 class Value:
-    """A value [1, n, width]; a part of a fused product knows the product, and is cut out only when it is used alone."""
+    """A value [batch, n, width]; a part of a fused product knows it, and is cut out only when it is used alone."""
 
     name: str
     width: int
     fused: tuple[str, tuple[int, ...], int] | None = None
     """The fused product's name, the widths of its parts, and which of them this is."""
+    bias: str | None = None
+    """What is still to be added to it, or to the whole fused product: the next node may take it along."""
 
 
 class OnnxNodes:
@@ -135,8 +137,17 @@ class OnnxNodes:
     def _encoding(self, weight: str) -> Encoding:
         return self.options.own(weight) or ENCODINGS[self.options.precision(weight, self.weights[weight].shape)]
 
-    def _place(self, weight: str, encoding: Encoding, values: int, scales: int = 0, zero_points: int = 0) -> Placed:
-        placed = Placed(self.weights[weight].shape, encoding, values, scales, zero_points)
+    def _place(
+        self,
+        weight: str,
+        encoding: Encoding,
+        values: int,
+        scales: int = 0,
+        zero_points: int = 0,
+        *,
+        signed: bool = False,
+    ) -> Placed:
+        placed = Placed(self.weights[weight].shape, encoding, values, scales, zero_points, signed=signed)
         self.placed[weight] = placed
         self.slots.append(placed.slot(self.graph.data, weight))
         return placed
@@ -185,7 +196,13 @@ class OnnxNodes:
         return [graph.external(*part) for part in (parts if encoding.zero_point else parts[:2])]
 
     def _reserve(
-        self, projections: tuple[Projection, ...], rows: tuple[int, ...], width: int, encoding: Encoding
+        self,
+        projections: tuple[Projection, ...],
+        rows: tuple[int, ...],
+        width: int,
+        encoding: Encoding,
+        *,
+        signed: bool = False,
     ) -> Placed:
         """Reserve room for stacked quantized weights and return the first; one that is placed already is used again."""
         if projections[0].weight not in self.placed:
@@ -195,7 +212,7 @@ class OnnxNodes:
             scales = data.reserve(sum(rows) * shape.blocks * 4)
             zero_points = data.reserve(sum(rows) * shape.zero_point_bytes) if encoding.zero_point else 0
             for projection, count in zip(projections, rows, strict=True):
-                self._place(projection.weight, encoding, values, scales, zero_points)
+                self._place(projection.weight, encoding, values, scales, zero_points, signed=signed)
                 values += count * shape.row_bytes
                 scales += count * shape.blocks * 4
                 zero_points += count * shape.zero_point_bytes if encoding.zero_point else 0
@@ -235,10 +252,11 @@ class OnnxNodes:
     def _use(self, x: Value) -> str:
         """Return a value's name; the parts of a fused product are cut apart when the first of them is used alone."""
         if x.fused is None:
-            return x.name
+            return x.name if x.bias is None else self.graph.one("Add", x.name, x.bias)
         product, widths, k = x.fused
         if product not in self._cut:
             names = [f"{product}/{part}" for part in range(len(widths))]
-            self.graph.node("Split", [product, self.graph.constant(list(widths))], names, axis=-1)
+            whole = product if x.bias is None else self.graph.one("Add", product, x.bias)
+            self.graph.node("Split", [whole, self.graph.constant(list(widths))], names, axis=-1)
             self._cut[product] = names
         return self._cut[product][k]
