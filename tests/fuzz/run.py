@@ -2,7 +2,7 @@
 
     python tests/fuzz/run.py [READER ...] [--runs N] [--keep FOLDER]
 
-An input that breaks a reader ends its run and is left in FOLDER, beside the corpus that grew there.
+An input that breaks a reader ends its run and is left in FOLDER/READER: as crash-..., or as `last` if it hangs.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def fuzz(name: str, runs: int, folder: Path) -> None:
 
     # Of what a template may take; that it is held to it shows as well, and ten seconds an input would be too long.
     sandbox.MAX_SECONDS, sandbox.MAX_STEPS = 0.1, 5000
-    corpus, inputs = folder / "corpus", folder / "inputs"
+    corpus, inputs, last = folder / "corpus", folder / "inputs", folder / "last"
     for each in (corpus, inputs):
         each.mkdir(exist_ok=True)
     write_config(inputs)
@@ -75,6 +75,7 @@ def fuzz(name: str, runs: int, folder: Path) -> None:
 
     def one_input(data: bytes) -> None:
         faulthandler.dump_traceback_later(SECONDS, exit=True)
+        last.write_bytes(data)
         counts["inputs"] += 1
         try:
             counts["accepted"] += run(name, data, inputs, count_memory=counts["inputs"] % 8 == 0)
