@@ -23,6 +23,9 @@ from edgekit_runtimes._onnx_encoder import OnnxEncoder
 
 DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int8)": np.int8}
 
+ALIGNMENT = 4096
+"""A page: the engine reads keys and values by vectors, which should not straddle cache lines."""
+
 GRAPHS = {"f32": "model.onnx", "f16": "model.kv_f16.onnx", "int8": "model.kv_int8.onnx"}
 """The graph for each precision of the cache; all read the same weights."""
 
@@ -143,13 +146,25 @@ class OnnxDecoder:
             self._bound[name] = array
 
     def _allocate(self) -> dict[str, Any]:
+        """Return the cache's arrays by their names, all in one block: large blocks get large pages."""
+        past = [node for node in self._session.get_inputs() if node.name.startswith("past_key_values.")]
+        sizes = [self._cache_size(node) for node in past]
+        block = np.zeros(sum(sizes) + ALIGNMENT, np.uint8)
+        position = -block.ctypes.data % ALIGNMENT
         cache = {}
-        for node in self._session.get_inputs():
-            if node.name.startswith("past_key_values."):
-                _, kv_heads, _, head_dim = node.shape
-                array = np.zeros((1, kv_heads, self.context, head_dim), DTYPES[node.type])
-                cache[node.name.removeprefix("past_key_values.")] = self._ort.OrtValue.ortvalue_from_numpy(array)
+        for node, size in zip(past, sizes, strict=True):
+            _, kv_heads, _, head_dim = node.shape
+            part = block[position : position + size].view(DTYPES[node.type])
+            array = part[: kv_heads * self.context * head_dim].reshape(1, kv_heads, self.context, head_dim)
+            cache[node.name.removeprefix("past_key_values.")] = self._ort.OrtValue.ortvalue_from_numpy(array)
+            position += size
         return cache
+
+    def _cache_size(self, node: Any) -> int:  # noqa: ANN401 - a NodeArg
+        """Return the bytes of one array, up to the next page."""
+        _, kv_heads, _, head_dim = node.shape
+        size = kv_heads * self.context * head_dim * np.dtype(DTYPES[node.type]).itemsize
+        return int(-(-size // ALIGNMENT) * ALIGNMENT)
 
 
 def _open(bundle: Bundle, graph: str, options: LoadOptions) -> Any:  # noqa: ANN401 - an InferenceSession
