@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgekit.chat import render_chat
+    from edgekit.encoding import Classification, Span
     from edgekit.generation import Reply
     from edgekit.model import Model, load
     from edgekit.progress import Progress
@@ -22,11 +23,24 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["EdgekitError", "Model", "Reply", "Tokenizer", "__version__", "export", "load", "render_chat"]
+__all__ = [
+    "Classification",
+    "EdgekitError",
+    "Model",
+    "Reply",
+    "Span",
+    "Tokenizer",
+    "__version__",
+    "export",
+    "load",
+    "render_chat",
+]
 
 _LATE = {
+    "Classification": "edgekit.encoding",
     "Model": "edgekit.model",
     "Reply": "edgekit.generation",
+    "Span": "edgekit.encoding",
     "Tokenizer": "edgekit.tokenizer",
     "load": "edgekit.model",
     "render_chat": "edgekit.chat",

@@ -1,15 +1,18 @@
-"""A loaded model: prompts in, text out."""
+"""A loaded model: prompts in and text out, or texts in and vectors, labels or spans out."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, get_args
 
+from edgekit import encoding
 from edgekit.bundle import Bundle
-from edgekit.decoder import KvPrecision, LoadOptions
+from edgekit.decoder import Float32, KvPrecision, LoadOptions
+from edgekit.encoder_session import EncoderSession, open_encoder_session
+from edgekit.encoding import Classification, Span
 from edgekit.errors import BundleError, SessionBusyError, UsageError
 from edgekit.generation import Generation, Reply, generate
 from edgekit.prompts import Prompt, Settings, ids_of, options_of
@@ -39,7 +42,8 @@ def load(
         path: The bundle's folder.
         runtime: The name of a runtime, or "auto" for the first that is installed and has a format of the bundle.
         threads: Threads to compute with; None leaves it to the runtime.
-        context: Capacity in tokens, prompt and answer together; None takes 4096, or less where the bundle has less.
+        context: Capacity in tokens, prompt and answer together, or of a text; None takes 4096, or less where the bundle
+            has less.
         kv: The precision of the cache.
         progress: Is told how far files are checked, at the first load of a bundle.
 
@@ -49,8 +53,6 @@ def load(
         UsageError: an option out of its range.
     """
     bundle = Bundle.open(path, progress)
-    if bundle.manifest.task != "generate":
-        raise BundleError(f"{bundle.path} is a bundle for the task {bundle.manifest.task!r}, which generates no text")
     if threads is not None and (not isinstance(threads, int) or threads < 1):
         raise UsageError(f"threads is {threads!r}; it must be a whole number, 1 or more")
     if kv not in get_args(KvPrecision):
@@ -58,7 +60,8 @@ def load(
     chosen = choose_runtime(bundle, runtime)
     largest = bundle.manifest.formats[chosen.format].context_max or bundle.manifest.spec.context
     options = LoadOptions(context=_checked_context(context, largest), threads=threads, kv=kv)
-    return Model(bundle, open_session(bundle, chosen.name, options), chosen.name)
+    open_any = open_session if bundle.manifest.task == "generate" else open_encoder_session
+    return Model(bundle, open_any(bundle, chosen.name, options), chosen.name)
 
 
 class Model:
@@ -67,10 +70,9 @@ class Model:
     What two prompts in a row have in common is computed once, so a conversation only costs its new messages.
     """
 
-    def __init__(self, bundle: Bundle, session: DecoderSession, runtime: str) -> None:
+    def __init__(self, bundle: Bundle, session: DecoderSession | EncoderSession, runtime: str) -> None:
         self.bundle = bundle
-        self.session = session
-        """For programs that bring their own loop."""
+        self._session = session
         self.runtime = runtime
         """The name of the runtime that executes it."""
         self._lock = threading.Lock()
@@ -84,6 +86,70 @@ class Model:
             MissingExtraError: the package tokenizers is not installed.
         """
         return Tokenizer.open(self.bundle)
+
+    @property
+    def session(self) -> DecoderSession:
+        """For programs that bring their own loop.
+
+        Raises:
+            BundleError: the bundle generates no text.
+        """
+        if not isinstance(self._session, DecoderSession):
+            raise BundleError(self._does_not("generates text"), self._hint())
+        return self._session
+
+    @property
+    def encoder(self) -> EncoderSession:
+        """For programs that bring their own batches.
+
+        Raises:
+            BundleError: the bundle generates text.
+        """
+        if not isinstance(self._session, EncoderSession):
+            raise BundleError(self._does_not("reads whole texts"), self._hint())
+        return self._session
+
+    def embed(self, texts: Sequence[str]) -> Float32:
+        """Return a vector for each text, pooled and normalised as the checkpoint says: float32 [n, width].
+
+        Texts longer than the context are cut, as in training. They are computed in batches of similar lengths, so give
+        many at once; a text's vector does not depend on those beside it.
+
+        Raises:
+            BundleError: the bundle does not embed, or has no tokenizer.
+            UsageError: something else than texts, or one without a token.
+            SessionBusyError: the model is at work for another caller.
+        """
+        self._check_task("embed")
+        return encoding.embed(self.encoder, self.tokenizer, self.bundle.manifest.encoder_spec, texts)
+
+    def classify(self, texts: Sequence[str]) -> list[Classification]:
+        """Return the label of each text, and the probability of every label. Errors are those of `embed`."""
+        self._check_task("classify")
+        manifest = self.bundle.manifest
+        return encoding.classify(self.encoder, self.tokenizer, manifest.encoder_spec, manifest.labels, texts)
+
+    def tag(self, text: str) -> list[Span]:
+        """Return the labelled stretches of a text, with the characters they cover.
+
+        Raises:
+            ContextError: the text is longer than the context: it is not cut, since what is found would be missing.
+            BundleError, UsageError, SessionBusyError: as `embed`.
+        """
+        self._check_task("tag")
+        return encoding.tag(self.encoder, self.tokenizer, self.bundle.manifest.labels, text)
+
+    def _check_task(self, task: str) -> None:
+        if self.bundle.manifest.task != task:
+            words = {"embed": "embeds texts", "classify": "classifies texts", "tag": "tags texts"}
+            raise BundleError(self._does_not(words[task]), self._hint())
+
+    def _does_not(self, what: str) -> str:
+        return f"{self.bundle.path} is a bundle for the task {self.bundle.manifest.task!r}: no model in it {what}"
+
+    def _hint(self) -> str:
+        usual = {"generate": "generate or stream", "embed": "embed", "classify": "classify", "tag": "tag"}
+        return f"use {usual[self.bundle.manifest.task]}"
 
     def stream(
         self,
@@ -114,6 +180,7 @@ class Model:
             SessionBusyError: another stream of this model has not ended.
             BundleError: the bundle lacks the tokenizer or the chat template that this prompt needs.
         """
+        session = self.session
         ids = ids_of(self.bundle, lambda: self.tokenizer, prompt, system=system, raw=raw)
         options = options_of(self.bundle, settings)
         tokenizer = self.tokenizer if self.bundle.tokenizer_path() is not None else None
@@ -122,7 +189,7 @@ class Model:
                 "the model is answering another caller", "read that stream to its end or close it; load once per thread"
             )
         try:
-            generation = generate(self.session, ids, options, tokenizer, progress)
+            generation = generate(session, ids, options, tokenizer, progress)
         except BaseException:
             self._lock.release()
             raise
@@ -149,7 +216,7 @@ class Model:
         Raises:
             SessionBusyError: it is at work for another thread.
         """
-        self.session.close()
+        self._session.close()
 
     def __enter__(self) -> Model:
         return self

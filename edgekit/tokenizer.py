@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +14,18 @@ from edgekit.errors import BundleError, EdgekitError, MissingExtraError, UsageEr
 from edgekit.tokenizer_guard import open_rust, rust_errors
 
 _DAMAGED = "the tokenizer.json is damaged: copy or export it again"
+
+
+@dataclass(frozen=True)
+class Words:
+    """A text's tokens: their ids, the characters (start, stop) each stands for, and the number of its word.
+
+    Special tokens have no word.
+    """
+
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+    words: list[int | None]
 
 
 class Backend(Protocol):
@@ -24,6 +37,12 @@ class Backend(Protocol):
 
     def encode(self, text: str, add_special_tokens: bool) -> list[int]:
         """Return ids, neither padded nor truncated."""
+
+    def encode_batch(self, texts: list[str], longest: int) -> list[list[int]]:
+        """Return the ids of texts with special tokens, cut in front of the closing ones where they are longer."""
+
+    def encode_words(self, text: str) -> Words:
+        """Return the ids of a text with special tokens, and where they come from."""
 
     def decode(self, ids: list[int], skip_special: bool) -> str:
         """Return the text; ids outside of the vocabulary have none."""
@@ -88,17 +107,23 @@ class Tokenizer:
         Raises:
             UsageError: the text is no valid Unicode.
         """
-        if not isinstance(text, str):
-            raise UsageError(f"a text is expected, not a {type(text).__name__}")
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            bad = text[error.start]
-            raise UsageError(
-                f"the text is no valid Unicode: a lone surrogate {bad!r} at character {error.start}",
-                'read it with the right encoding, or replace it: text.encode("utf-8", "replace").decode("utf-8")',
-            ) from error
-        return self._backend.encode(text, add_special_tokens)
+        return self._backend.encode(_checked(text), add_special_tokens)
+
+    def encode_batch(self, texts: Sequence[str], longest: int) -> list[list[int]]:
+        """Return the ids of texts as an encoder takes them: with special tokens, cut to `longest` as in training.
+
+        Raises:
+            UsageError: a text is no valid Unicode.
+        """
+        return self._backend.encode_batch([_checked(text) for text in texts], longest)
+
+    def encode_words(self, text: str) -> Words:
+        """Return the ids of a text with special tokens, and the characters and words they come from.
+
+        Raises:
+            UsageError: the text is no valid Unicode.
+        """
+        return self._backend.encode_words(_checked(text))
 
     def decode(self, ids: Iterable[int], skip_special: bool = True) -> str:
         """Return the text of ids. Those outside of the vocabulary have none.
@@ -145,6 +170,20 @@ class _Tokenizers:
         except ValueError as error:
             raise EdgekitError(f"the tokenizer cannot encode this text: {error}", _DAMAGED) from error
 
+    def encode_batch(self, texts: list[str], longest: int) -> list[list[int]]:
+        return [_cut(encoding, longest) for encoding in self._encodings(texts)]
+
+    def encode_words(self, text: str) -> Words:
+        encoding = self._encodings([text])[0]
+        return Words(list(encoding.ids), list(encoding.offsets), list(encoding.word_ids))
+
+    def _encodings(self, texts: list[str]) -> list[Any]:
+        try:
+            with rust_errors():
+                return list(self._rust.encode_batch(texts))
+        except ValueError as error:
+            raise EdgekitError(f"the tokenizer cannot encode these texts: {error}", _DAMAGED) from error
+
     def decode(self, ids: list[int], skip_special: bool) -> str:
         try:
             with rust_errors():
@@ -162,6 +201,29 @@ class _Tokenizers:
 
     def vocab_size(self) -> int:
         return int(self._rust.get_vocab_size(with_added_tokens=True))
+
+
+def _cut(encoding: Any, longest: int) -> list[int]:  # noqa: ANN401 - an Encoding of an untyped package
+    ids: list[int] = encoding.ids
+    if len(ids) <= longest:
+        return ids
+    special = encoding.special_tokens_mask
+    closing = next((k for k in range(len(ids)) if not special[-1 - k]), 0)
+    return ids[: max(longest - closing, 0)] + ids[len(ids) - min(closing, longest) :]
+
+
+def _checked(text: str) -> str:
+    if not isinstance(text, str):
+        raise UsageError(f"a text is expected, not a {type(text).__name__}")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        bad = text[error.start]
+        raise UsageError(
+            f"the text is no valid Unicode: a lone surrogate {bad!r} at character {error.start}",
+            'read it with the right encoding, or replace it: text.encode("utf-8", "replace").decode("utf-8")',
+        ) from error
+    return text
 
 
 def _open_backend(path: Path) -> Backend:
