@@ -120,12 +120,12 @@ class Model:
             UsageError: something else than texts, or one without a token.
             SessionBusyError: the model is at work for another caller.
         """
-        self._check_task("embed")
+        self.require("embed")
         return encoding.embed(self.encoder, self.tokenizer, self.bundle.manifest.encoder_spec, texts)
 
     def classify(self, texts: Sequence[str]) -> list[Classification]:
         """Return the label of each text, and the probability of every label. Errors are those of `embed`."""
-        self._check_task("classify")
+        self.require("classify")
         manifest = self.bundle.manifest
         return encoding.classify(self.encoder, self.tokenizer, manifest.encoder_spec, manifest.labels, texts)
 
@@ -136,10 +136,15 @@ class Model:
             ContextError: the text is longer than the context: it is not cut, since what is found would be missing.
             BundleError, UsageError, SessionBusyError: as `embed`.
         """
-        self._check_task("tag")
+        self.require("tag")
         return encoding.tag(self.encoder, self.tokenizer, self.bundle.manifest.labels, text)
 
-    def _check_task(self, task: str) -> None:
+    def require(self, task: str) -> None:
+        """Refuse a bundle for another task than "embed", "classify" or "tag".
+
+        Raises:
+            BundleError: it has another one.
+        """
         if self.bundle.manifest.task != task:
             words = {"embed": "embeds texts", "classify": "classifies texts", "tag": "tags texts"}
             raise BundleError(self._does_not(words[task]), self._hint())

@@ -15,7 +15,8 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "commands.md"
 HEAD = """# Commands
 
 Every command takes `--help`. With `--json`, standard output holds exactly one JSON object, described by
-`edgekit/schemas/COMMAND.schema.json`; progress and messages go to standard error. Exit codes: 0 done, 1 error,
+`edgekit/schemas/COMMAND.schema.json`; embed, classify and tag write one for each text anyway, on a line of its own.
+Progress and messages go to standard error. Exit codes: 0 done, 1 error,
 2 wrong usage, 130 stopped with Ctrl-C.
 """
 

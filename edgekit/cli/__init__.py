@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from typer import Typer
 
-COMMANDS = ("export", "run", "chat", "verify", "bench", "inspect", "doctor", "demo")
+COMMANDS = ("export", "run", "chat", "embed", "classify", "tag", "verify", "bench", "inspect", "doctor", "demo")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
