@@ -201,7 +201,7 @@ class PackedRows(Rows):
     def _bytes(self, position: int, start: int, count: int, width: int) -> npt.NDArray[np.uint8]:
         first, size = position + start * width, count * width
         # Asked before reading: a damaged index must not make room for more than the file has.
-        within = 0 <= first and first + size <= self.path.stat().st_size
+        within = first >= 0 and first + size <= self.path.stat().st_size
         with self.path.open("rb") as file:
             file.seek(first if within else 0)
             data = file.read(size) if within else b""
