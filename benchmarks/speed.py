@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +26,10 @@ from edgekit.machine import physical_cores
 
 HERE = Path(__file__).resolve().parent
 TARGET = 0.95
-BLOCK = 8
+BLOCK = 32
 """Decode steps of one engine before it is the other's turn."""
+SETTLE_SECONDS = 0.2
+"""Waited before each turn: the other engine's threads spin for a while after their last step."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class Worker:
 
     def _rate(self, request: dict[str, Any]) -> float:
         assert self._process.stdin is not None
+        time.sleep(SETTLE_SECONDS)
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         answer = self._answer()
