@@ -55,6 +55,8 @@ def _fidelity_rows(found: Mapping[str, Any], exact: bool) -> list[tuple[str, ...
     """Return the figures that decide, against the reference computing with the same weights."""
     from edgekit import registry
 
+    if "cosine" in found:
+        return _encoder_rows(found, exact)
     limits = registry.exporter("figures")
     share = 1.0 if exact else limits.QUANTIZED_TOP1
     key, figure, limit = (
@@ -69,10 +71,32 @@ def _fidelity_rows(found: Mapping[str, Any], exact: bool) -> list[tuple[str, ...
     ]
 
 
+def _encoder_rows(found: Mapping[str, Any], exact: bool) -> list[tuple[str, ...]]:
+    from edgekit import registry
+
+    limits = registry.exporter("verify_encoder")
+    limit = limits.FLOAT_COSINE if exact else limits.QUANTIZED_COSINE
+    cosine = found["cosine_min"] if exact else found["cosine"]
+    rows: list[tuple[str, ...]] = [
+        ("cosine to the reference", f"{cosine:.5f}", f"≥ {limit:g}", _verdict(cosine >= limit))
+    ]
+    if exact:
+        error = found["max_error"]
+        limit = limits.FLOAT_ERROR
+        rows.append(("largest difference to the reference", f"{error:.2g}", f"≤ {limit:g}", _verdict(error <= limit)))
+    return rows
+
+
 def _loss_rows(found: Mapping[str, Any] | None) -> list[tuple[str, ...]]:
     """Return the price of the quantization, which has no threshold: it is what was asked for."""
     if found is None:
         return []
+    if "cosine" in found:
+        lowest = f"{found['cosine']:.4f}, lowest {found['cosine_min']:.4f}"
+        rows: list[tuple[str, ...]] = [("cosine to unquantized", lowest, "", "")]
+        if found["same_label"] is not None:
+            rows.append(("same label as unquantized", f"{found['same_label']:.1%} of {found['rows']}", "", ""))
+        return rows
     perplexity = f"{found['perplexity']:.2f}, was {found['perplexity_unquantized']:.2f}"
     change = found["perplexity"] / found["perplexity_unquantized"] - 1
     return [

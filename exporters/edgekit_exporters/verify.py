@@ -20,12 +20,14 @@ from edgekit.bundle import Bundle
 from edgekit.bundle_writer import replace_manifest
 from edgekit.chat import render_chat
 from edgekit.decoder import LoadOptions
+from edgekit.encoder_session import open_encoder_session
 from edgekit.errors import BundleError, RuntimeUnavailableError, UsageError
 from edgekit.manifest import Manifest
 from edgekit.progress import Progress, Silent
 from edgekit.session import open_session
 from edgekit.spec import DecoderSpec, EncoderSpec
 from edgekit.tokenizer import Tokenizer
+from edgekit_exporters import verify_encoder
 from edgekit_exporters.architecture import read_model, weight_shapes
 from edgekit_exporters.calibration import sample_text
 from edgekit_exporters.checkpoint import Checkpoint
@@ -33,6 +35,7 @@ from edgekit_exporters.checkpoints import open_checkpoint
 from edgekit_exporters.figures import Fidelity, Loss, fidelity, loss
 from edgekit_exporters.format import find_format
 from edgekit_exporters.reference import Reference
+from edgekit_exporters.verify_encoder import EncoderFidelity, EncoderLoss, Sample, sample
 from edgekit_exporters.weights import Float32, Weights
 
 TOKENS = 384
@@ -47,8 +50,8 @@ class FormatVerdict:
 
     runtime: str
     engine: str
-    fidelity: Fidelity
-    loss: Loss | None = None
+    fidelity: Fidelity | EncoderFidelity
+    loss: Loss | EncoderLoss | None = None
 
     @property
     def passed(self) -> bool:
@@ -113,7 +116,7 @@ def verify(
     if not bundle.manifest.formats:
         raise BundleError(f"{bundle.path} has no format that could be measured", "export the model again")
     bundle.check_hashes(progress)
-    ids = sample_ids(bundle)
+    ids = sample_ids(bundle) if bundle.manifest.task == "generate" else sample(bundle)
     checkpoint = open_checkpoint(against, progress=progress) if against is not None else None
     try:
         truth = _unquantized(bundle, checkpoint, ids, progress) if checkpoint is not None else None
@@ -147,7 +150,9 @@ def sample_ids(bundle: Bundle) -> Ids:
     return np.asarray(ids[:length], np.int64)
 
 
-def _measure(bundle: Bundle, name: str, ids: Ids, truth: Float32 | None, progress: Progress) -> FormatVerdict:
+def _measure(bundle: Bundle, name: str, ids: Ids | Sample, truth: Float32 | None, progress: Progress) -> FormatVerdict:
+    if isinstance(ids, Sample):
+        return _measure_encoder(bundle, name, ids, truth, progress)
     runtime = _runtime_for(bundle, name)
     options = LoadOptions(context=len(ids))
     progress.start(f"{name}: compute with {runtime.name}", len(ids), "tokens")
@@ -166,6 +171,31 @@ def _measure(bundle: Bundle, name: str, ids: Ids, truth: Float32 | None, progres
         engine=runtime.available().version,
         fidelity=fidelity(measured, reference, exact=bundle.manifest.quantization.get("mode") == "none"),
         loss=None if truth is None else loss(measured, truth, ids),
+    )
+
+
+def _measure_encoder(
+    bundle: Bundle, name: str, texts: Sample, truth: Float32 | None, progress: Progress
+) -> FormatVerdict:
+    runtime, spec = _runtime_for(bundle, name), bundle.manifest.encoder_spec
+    options = LoadOptions(context=bundle.manifest.formats[name].context_max or spec.context)
+    progress.start(f"{name}: compute with {runtime.name}", texts.ids.size, "tokens")
+    try:
+        with open_encoder_session(bundle, runtime.name, options) as session:
+            measured = texts.rows(session.encode(texts.ids, texts.mask), spec)
+    finally:
+        progress.finish()
+    progress.start(f"{name}: compute the reference", None, "tokens")
+    try:
+        result = Reference(spec, _written_weights(bundle, name)).encode(texts.ids, texts.mask)
+    finally:
+        progress.finish()
+    exact = bundle.manifest.quantization.get("mode") == "none"
+    return FormatVerdict(
+        runtime=runtime.name,
+        engine=runtime.available().version,
+        fidelity=verify_encoder.fidelity(measured, texts.rows(result, spec), spec, exact=exact),
+        loss=None if truth is None else verify_encoder.loss(measured, truth, spec),
     )
 
 
@@ -194,12 +224,15 @@ def _runtime_for(bundle: Bundle, format_name: str) -> Any:  # noqa: ANN401 - a R
     raise RuntimeUnavailableError(f"{bundle.path}: nothing here runs {format_name}: {'; '.join(reasons)}")
 
 
-def _unquantized(bundle: Bundle, checkpoint: Checkpoint, ids: Ids, progress: Progress) -> Float32:
+def _unquantized(bundle: Bundle, checkpoint: Checkpoint, ids: Ids | Sample, progress: Progress) -> Float32:
     progress.start("compute the unquantized checkpoint", None, "tokens")
     try:
         model = read_model(checkpoint)
         _check_same(bundle, model.spec)
-        return Reference(model.spec, model.weights).logits(ids)
+        reference = Reference(model.spec, model.weights)
+        if isinstance(ids, Sample):
+            return ids.rows(reference.encode(ids.ids, ids.mask), bundle.manifest.encoder_spec)
+        return reference.logits(ids)
     finally:
         progress.finish()
 
