@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.bundle import Bundle
-from edgekit.decoder import Availability, Decoder, LoadOptions
+from edgekit.decoder import Availability, Decoder, Encoder, LoadOptions
 from edgekit.errors import UsageError, install_hint
 from edgekit.spec import DecoderSpec
 from edgekit_runtimes._openvino_cache import ModelCache
+from edgekit_runtimes._openvino_encoder import OpenvinoEncoder
 from edgekit_runtimes._openvino_engine import check_places, engine, load_error, noted, read_model, settings
 from edgekit_runtimes._openvino_graph import Hooks, make_paged
 from edgekit_runtimes._openvino_paged import PagedDecoder
@@ -49,6 +50,11 @@ class OpenvinoRuntime:
         xml, weights = (bundle.file(name) for name in FILES)
         return open_model(xml, weights, bundle, options)
 
+    def open_encoder(self, bundle: Bundle, options: LoadOptions) -> Encoder:
+        """Load an encoder."""
+        xml, weights = (bundle.file(name) for name in FILES)
+        return open_encoder(xml, weights, bundle, options)
+
 
 RUNTIME = OpenvinoRuntime()
 
@@ -59,15 +65,7 @@ def open_model(xml: Path, weights: Path, bundle: Bundle, options: LoadOptions) -
     core = ov.Core()
     check_places(xml, weights)
     chosen = settings(core, options, noted(xml, "quantization"), spec.hidden_size)
-    cache = ModelCache(
-        {
-            "files": [bundle.manifest.files[name].sha256 for name in FILES],
-            "spec": spec.to_json(),
-            "settings": chosen,
-            "engine": ov.__version__,
-            "cpu": [core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")],
-        }
-    )
+    cache = _cache(ov, core, bundle, chosen)
     compiled = cache.load(core, chosen, weights)
     if compiled is None:
         compiled = _compile(ov, core, xml, weights, spec, chosen)
@@ -77,6 +75,36 @@ def open_model(xml: Path, weights: Path, bundle: Bundle, options: LoadOptions) -
     if options.kv not in ("auto", "f32"):
         raise UsageError(f"the openvino runtime has no {options.kv} cache for this model", 'use kv="auto" or kv="f32"')
     return StatefulDecoder(ov, compiled, spec.vocab_size, options.context)
+
+
+def open_encoder(xml: Path, weights: Path, bundle: Bundle, options: LoadOptions) -> OpenvinoEncoder:
+    """Take the compiled encoder from the cache, or read and compile it."""
+    ov, spec = engine(), bundle.manifest.encoder_spec
+    core = ov.Core()
+    check_places(xml, weights)
+    chosen = settings(core, options, noted(xml, "quantization"), spec.hidden_size)
+    cache = _cache(ov, core, bundle, chosen)
+    compiled = cache.load(core, chosen, weights)
+    if compiled is None:
+        try:
+            compiled = core.compile_model(read_model(core, xml, weights), "CPU", chosen)
+        except RuntimeError as error:
+            raise load_error(xml, error) from error
+        cache.store(compiled)
+    return OpenvinoEncoder(compiled)
+
+
+def _cache(ov: Any, core: Any, bundle: Bundle, chosen: dict[str, str]) -> ModelCache:  # noqa: ANN401 - untyped
+    """Return where what was compiled of these files, with these settings, on this machine is kept."""
+    return ModelCache(
+        {
+            "files": [bundle.manifest.files[name].sha256 for name in FILES],
+            "spec": bundle.manifest.spec.to_json(),
+            "settings": chosen,
+            "engine": ov.__version__,
+            "cpu": [core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")],
+        }
+    )
 
 
 def _compile(ov: Any, core: Any, xml: Path, weights: Path, spec: DecoderSpec, chosen: dict[str, str]) -> Any:  # noqa: ANN401

@@ -6,13 +6,13 @@ blocks, Convert. The CPU plugin computes a MatMul or a Gather of it on the compr
 
 from __future__ import annotations
 
-from edgekit_exporters.architecture import Model
 from edgekit_exporters.format import WriteOptions
 from edgekit_exporters.formats._openvino_graph import Graph, Port
 from edgekit_exporters.operations import Projection
 from edgekit_exporters.packed import Placed
 from edgekit_exporters.quantization import Encoding
 from edgekit_exporters.stream import Slot
+from edgekit_exporters.weights import Weights
 
 FLOAT = Encoding(32)
 ROWS = Encoding(8, zero_point=True)
@@ -24,8 +24,8 @@ others above 32 that are no multiple of it (33, 40, 48, 60) when a single token 
 class WeightNodes:
     """Records weights into a graph and leaves slots for their values."""
 
-    def __init__(self, graph: Graph, model: Model, options: WriteOptions) -> None:
-        self.graph, self.shapes, self.options = graph, {n: w.shape for n, w in model.weights.items()}, options
+    def __init__(self, graph: Graph, weights: Weights, options: WriteOptions) -> None:
+        self.graph, self.shapes, self.options = graph, {n: w.shape for n, w in weights.items()}, options
         self.slots: list[Slot] = []
         self.placed: dict[str, Placed] = {}
         self._vectors: dict[str, Port] = {}
