@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,9 @@ if os.environ.get("CI"):
 
 # Before numpy is imported: for matrices as small as these, threads cost more than they bring.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# A run started in the background of a shell ignores Ctrl-C, and so would every process that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 
