@@ -44,7 +44,8 @@ class CompiledEngine:
             except (RuntimeError, ValueError) as error:
                 raise _refusal(error, silence) from error
         self._ports: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
-        sizes = {name: shape[0] for name, shape in self.inputs["decode"].items() if name.startswith("kv_cache_")}
+        cached = self.inputs.get("decode", {})  # an encoder has no cache
+        sizes = {name: shape[0] for name, shape in cached.items() if name.startswith("kv_cache_")}
         self._sides = [_Side(sizes)]
 
     @property

@@ -37,7 +37,7 @@ class InterpreterEngine:
             self.inputs[key] = {name: tuple(map(int, entry["shape"])) for name, entry in details.items()}
         self.cache: dict[str, Float32] = {
             name: np.zeros(shape, np.float32)
-            for name, shape in self.inputs["decode"].items()
+            for name, shape in self.inputs.get("decode", {}).items()  # an encoder has no cache
             if name.startswith("kv_cache_")
         }
 

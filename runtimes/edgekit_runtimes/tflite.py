@@ -10,10 +10,11 @@ import logging
 from pathlib import Path
 
 from edgekit.bundle import Bundle
-from edgekit.decoder import Availability, Decoder, LoadOptions
+from edgekit.decoder import Availability, Decoder, Encoder, LoadOptions
 from edgekit.errors import BundleError, RuntimeUnavailableError, UsageError, install_hint
 from edgekit.machine import physical_cores
-from edgekit_runtimes._tflite_decoder import TfliteDecoder, works_in_place
+from edgekit_runtimes._tflite_decoder import Engine, TfliteDecoder, works_in_place
+from edgekit_runtimes._tflite_encoder import TfliteEncoder
 from edgekit_runtimes._tflite_weight_cache import WeightCache
 
 FILE = "tflite/model.tflite"
@@ -52,8 +53,17 @@ class TfliteRuntime:
         threads = options.threads or physical_cores()
         version = _installed("ai-edge-litert")
         if version is None:
-            return _open_interpreter(bundle, path, options, threads)
+            return TfliteDecoder(bundle, options, _open_interpreter(bundle, path, threads))
         return _open_compiled(bundle, path, options, threads, version)
+
+    def open_encoder(self, bundle: Bundle, options: LoadOptions) -> Encoder:
+        """Load an encoder."""
+        path = bundle.file(FILE)
+        threads = options.threads or physical_cores()
+        version = _installed("ai-edge-litert")
+        if version is None:
+            return TfliteEncoder(bundle, options, _open_interpreter(bundle, path, threads))
+        return _open_compiled_encoder(bundle, path, options, threads, version)
 
 
 RUNTIME = TfliteRuntime()
@@ -70,14 +80,28 @@ def _open_compiled(bundle: Bundle, path: Path, options: LoadOptions, threads: in
                 LOG.warning("ai-edge-litert %s does not update a cache in place; two are used instead", version)
                 engine.use_two_buffers()
     except EngineError as error:
-        raise BundleError(
-            f"ai-edge-litert {version} cannot run {path}: {error}",
-            f"bring it up to date with {install_hint('tflite')} --upgrade, or export the bundle again",
-        ) from error
+        raise _refused(path, version, error) from error
     return decoder
 
 
-def _open_interpreter(bundle: Bundle, path: Path, options: LoadOptions, threads: int) -> Decoder:
+def _open_compiled_encoder(bundle: Bundle, path: Path, options: LoadOptions, threads: int, version: str) -> Encoder:
+    from edgekit_runtimes._tflite_compiled import CompiledEngine, EngineError
+
+    try:
+        with WeightCache(bundle.manifest.files[FILE], version) as packed:
+            return TfliteEncoder(bundle, options, CompiledEngine(path, threads, packed))
+    except EngineError as error:
+        raise _refused(path, version, error) from error
+
+
+def _refused(path: Path, version: str, error: Exception) -> BundleError:
+    return BundleError(
+        f"ai-edge-litert {version} cannot run {path}: {error}",
+        f"bring it up to date with {install_hint('tflite')} --upgrade, or export the bundle again",
+    )
+
+
+def _open_interpreter(bundle: Bundle, path: Path, threads: int) -> Engine:
     mode = bundle.manifest.quantization.get("mode")
     if mode not in (None, "none"):
         raise RuntimeUnavailableError(
@@ -86,7 +110,7 @@ def _open_interpreter(bundle: Bundle, path: Path, options: LoadOptions, threads:
         )
     from edgekit_runtimes._tflite_interpreter import InterpreterEngine
 
-    return TfliteDecoder(bundle, options, InterpreterEngine(path, threads))
+    return InterpreterEngine(path, threads)
 
 
 def _installed(package: str) -> str | None:

@@ -22,6 +22,17 @@ from edgekit_exporters.weights import Float32
 
 RUNTIMES = [name for name in runtime_names() if hasattr(runtime(name), "open_encoder") and runtime(name).available().ok]
 
+QUICK = ("bert_seqcls", "mpnet", "modernbert", "modernbert_classify", "bert_tag")
+"""Cases that together use every operation: the others are slow tests where an engine takes long to load a model."""
+
+TRIED = [
+    pytest.param(
+        name, case, id=f"{name}-{case}", marks=[] if name == "onnx" or str(case) in QUICK else [pytest.mark.slow]
+    )
+    for name in RUNTIMES
+    for case in encoder_cases()
+]
+
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,11 +56,10 @@ def cosines(a: Float32, b: Float32) -> Float32:
 
 
 def test_the_engines_of_the_development_environment_are_there() -> None:
-    assert "onnx" in RUNTIMES
+    assert RUNTIMES == ["onnx", "openvino", "tflite"]
 
 
-@pytest.mark.parametrize("case", encoder_cases(), ids=str)
-@pytest.mark.parametrize("name", RUNTIMES)
+@pytest.mark.parametrize(("name", "case"), TRIED)
 def test_a_float_bundle_computes_what_transformers_computed(
     name: str, case: EncoderCase, shared: Path, tmp_path: Path
 ) -> None:
@@ -63,8 +73,7 @@ def test_a_float_bundle_computes_what_transformers_computed(
             np.testing.assert_allclose(alone, result[row, :length] if result.ndim == 3 else result[row], atol=3e-5)
 
 
-@pytest.mark.parametrize("case", encoder_cases(), ids=str)
-@pytest.mark.parametrize("name", RUNTIMES)
+@pytest.mark.parametrize(("name", "case"), TRIED)
 def test_an_int8_bundle_stays_near(name: str, case: EncoderCase, shared: Path, tmp_path: Path) -> None:
     ids, mask, golden = case.batch()
     bundle = write(case, name, "int8", tmp_path)

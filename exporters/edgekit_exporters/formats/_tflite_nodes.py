@@ -89,6 +89,8 @@ class Nodes:
             return self.multiply(x, self.graph.node("LOGISTIC", [x], x.shape))
         if kind == "relu":
             return self.relu(x)
+        if kind == "tanh":
+            return self.graph.node("TANH", [x], x.shape)
         return self.graph.node("GELU", [x], x.shape, schema.GeluOptionsT(approximate=kind == "gelu_tanh"))
 
     def normalise(self, x: Value, norm: Norm) -> Value:

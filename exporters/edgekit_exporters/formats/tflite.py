@@ -17,24 +17,22 @@ the long one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
 from edgekit.errors import MissingExtraError
-from edgekit.spec import Activation, Attention, Norm
-from edgekit_exporters.architecture import Model
+from edgekit.spec import Attention
+from edgekit_exporters.architecture import EncoderModel, Model
 from edgekit_exporters.decoder import decode
 from edgekit_exporters.format import WriteOptions, Written
-from edgekit_exporters.operations import Projection
-from edgekit_exporters.quantization import Encoding
 from edgekit_exporters.stream import Slot
 from edgekit_exporters.weights import Weights
 
 try:
     from edgekit_exporters.formats._tflite_attention import AttentionNodes
-    from edgekit_exporters.formats._tflite_graph import INT32, External, Flatbuffer, Subgraph, Value
-    from edgekit_exporters.formats._tflite_nodes import Nodes
-    from edgekit_exporters.formats._tflite_weights import Store, choose_encoding, read_stored
+    from edgekit_exporters.formats._tflite_encoder import TfliteEncoderWriting
+    from edgekit_exporters.formats._tflite_graph import Flatbuffer, Subgraph
+    from edgekit_exporters.formats._tflite_recorder import Recorder, Stream
+    from edgekit_exporters.formats._tflite_weights import Store, read_stored
 except ModuleNotFoundError as error:
     if error.name not in ("ai_edge_litert", "flatbuffers"):
         raise
@@ -86,6 +84,11 @@ class TfliteFormat:
         (bundle / FILE).parent.mkdir()
         return TfliteWriting(model, bundle / FILE, options)
 
+    def begin_encoder(self, model: EncoderModel, bundle: Path, options: WriteOptions) -> TfliteEncoderWriting:
+        """Record a signature for each of some lengths and write the flatbuffer."""
+        (bundle / FILE).parent.mkdir()
+        return TfliteEncoderWriting(model, bundle / FILE, options)
+
     def read_weights(self, bundle: Path) -> Weights:
         """Return the weights that were written, by the tensors that the engine sees."""
         return read_stored(bundle / FILE)
@@ -128,113 +131,43 @@ class TfliteWriting:
         self._file.close()
 
 
-class _Recorder:
-    """`Operations` that record one signature; values are [n, width]."""
+class _Recorder(Recorder):
+    """`DecoderOperations` that record one signature."""
 
     def __init__(
         self, model: Model, graph: Subgraph, store: Store, signature: Signature, options: WriteOptions
     ) -> None:
-        self.weights, self.graph, self.store, self.signature, self.options = (
-            model.weights,
-            graph,
-            store,
-            signature,
-            options,
-        )
-        self.nodes = Nodes(graph)
-        self.tokens = graph.input("tokens", (1, signature.tokens), INT32)
+        super().__init__(model.weights, graph, store, signature.tokens, options)
+        self.signature = signature
         self.attention = AttentionNodes(
             self.nodes, store, signature.tokens, signature.span, signature.context, model.spec.border
         )
 
-    def embed(self, table: str) -> _Stream:
-        ids = self.nodes.reshape(self.tokens, (self.signature.tokens,))
-        return _Stream(self.nodes.lookup(self._stack(table), ids))
-
-    def positions(self, table: str) -> _Stream:
-        return _Stream(self.nodes.gather(self.graph.external(self._stack(table)), self.attention.input_pos))
-
-    def linear(self, x: _Stream, *projections: Projection) -> tuple[_Stream, ...]:
-        """One product over the stacked rows of all projections."""
-        names = tuple(p.weight for p in projections)
-        runs = [tuple(run) for _, run in groupby(projections, lambda p: self._encoding(p.weight))]
-        if len(runs) > 1:
-            return tuple(out for run in runs for out in self.linear(x, *run))
-        rows = tuple(self.weights[name].shape[0] for name in names)
-        bias = None
-        if any(p.bias is not None for p in projections):
-            bias = self.graph.external(self.store.bias(tuple(p.bias for p in projections), rows))
-        product = self.nodes.fully_connected(self._use(x), self._stack(*names), bias)
-        if len(rows) == 1:
-            return (_Stream(product),)
-        return tuple(_Stream(product, (sum(rows[:k]), width)) for k, width in enumerate(rows))
-
-    def norm(self, x: _Stream, norm: Norm, weight: str, bias: str | None = None) -> _Stream:
-        out = self.nodes.multiply(self.nodes.normalise(self._use(x), norm), self._vector(weight))
-        return _Stream(out if bias is None else self.nodes.add(out, self._vector(bias)))
-
-    def add(self, a: _Stream, b: _Stream) -> _Stream:
-        return _Stream(self.nodes.add(self._use(a), self._use(b)))
-
-    def add_norm(
-        self, a: _Stream, b: _Stream, norm: Norm, weight: str, bias: str | None = None
-    ) -> tuple[_Stream, _Stream]:
-        total = self.add(a, b)
-        return total, self.norm(total, norm, weight, bias)
-
-    def multiply(self, a: _Stream, b: _Stream | float) -> _Stream:
-        other = self._use(b) if isinstance(b, _Stream) else self.graph.number(b)
-        return _Stream(self.nodes.multiply(self._use(a), other))
-
-    def activation(self, x: _Stream, kind: Activation) -> _Stream:
-        return _Stream(self.nodes.activation(self._use(x), kind))
-
-    def softcap(self, x: _Stream, cap: float) -> _Stream:
-        return _Stream(self.nodes.softcap(self._use(x), cap))
+    def positions(self, table: str) -> Stream:
+        return Stream(self.nodes.gather(self.graph.external(self._stack(table)), self.attention.input_pos))
 
     def attend(
         self,
-        q: _Stream,
-        k: _Stream,
-        v: _Stream,
+        q: Stream,
+        k: Stream,
+        v: Stream,
         attention: Attention,
         layer: int,
         q_norm: str | None = None,
         k_norm: str | None = None,
-    ) -> _Stream:
+    ) -> Stream:
         """The whole fused product where q, k and v are its parts."""
         fused = all(x.part is not None and x.value == q.value for x in (q, k, v))
         parts = [q.value] if fused else [self._use(x) for x in (q, k, v)]
         norms = [self._vector(name) for name in (q_norm, k_norm) if name is not None]
-        return _Stream(self.attention.attend(parts, attention, layer, norms))
+        return Stream(self.attention.attend(parts, attention, layer, norms))
 
-    def select(self, x: _Stream) -> _Stream:
+    def select(self, x: Stream) -> Stream:
         """Nothing: a signature has logits of all its tokens or of none."""
         return x
 
-    def output(self, name: str, x: _Stream) -> None:
+    def output(self, name: str, x: Stream) -> None:
         """Prefill has no logits; what only they need is left out when the subgraph is packed."""
         if self.signature.kind != "prefill":
             value = self._use(x)
             self.graph.output(name, self.nodes.reshape(value, (1, *value.shape)))
-
-    def _encoding(self, weight: str) -> Encoding:
-        shape = self.weights[weight].shape
-        return choose_encoding(self.options.precision(weight, shape), shape)
-
-    def _stack(self, *names: str) -> External:
-        return self.store.stack(names, self._encoding(names[0]))
-
-    def _vector(self, name: str) -> Value:
-        return self.graph.external(self._stack(name))
-
-    def _use(self, x: _Stream) -> Value:
-        return x.value if x.part is None else self.nodes.columns(x.value, *x.part)
-
-
-@dataclass(frozen=True)
-class _Stream:
-    """A value [n, width], or a part of a fused product: its first column and how many."""
-
-    value: Value
-    part: tuple[int, int] | None = None
