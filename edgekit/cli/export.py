@@ -69,5 +69,9 @@ def command(
         return
     facts = [*describe.bundle_facts(bundle), ("time", figures.seconds(elapsed))]
     tables.print_facts(f"Wrote {path}", facts)
+    task = bundle.manifest.task
+    if task != "generate":
+        print(f"\nTry it:  echo A text. | edgekit {task} {shlex.quote(str(path))}")
+        return
     prompt = '"What is the capital of France?"' if bundle.tokenizer_path() else '--ids "1 2 3"'
     print(f"\nTry it:  edgekit run {shlex.quote(str(path))} {prompt}")

@@ -158,3 +158,24 @@ def test_inspect_shows_an_encoder(bundles: dict[str, Path], capsys: pytest.Captu
     schema = json.loads((SCHEMAS / "inspect.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator(schema).validate(data)
     assert main(["inspect", str(bundles["classify"])]) == 0
+
+
+def test_an_export_says_how_to_try_it(shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = small_encoders.checkpoint("tag", tmp_path)
+    assert main(["export", str(source), "-o", str(tmp_path / "a.edge")]) == 0
+    assert f"| edgekit tag {tmp_path / 'a.edge'}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [("run", "hello"), ("bench",)])
+def test_commands_that_generate_text_refuse_an_encoder(
+    bundles: dict[str, Path], capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    assert main([command[0], str(bundles["embed"]), *command[1:]]) == 1
+    assert "task 'embed'" in capsys.readouterr().err
+
+
+def test_int4_is_refused(shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = small_encoders.checkpoint("embed", tmp_path)
+    assert main(["export", str(source), "--quantize", "int4", "-o", str(tmp_path / "a.edge")]) == 1
+    assert "encoders are not written at int4" in capsys.readouterr().err
+    assert not (tmp_path / "a.edge").exists()
