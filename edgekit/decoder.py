@@ -43,7 +43,7 @@ class Decoder(Protocol):
         Args:
             tokens: int64 [n], checked by the session.
             start: Position of the first; everything before it is in the cache.
-            last: How many of the last tokens' logits are wanted, 1..n.
+            last: How many of the last tokens' logits are wanted, 0..n: none of a chunk that others follow.
             reach: The total length that the input will have once all its chunks are computed. The larger of this
                 and start + n selects LongRoPE's table; without LongRoPE it means nothing.
 

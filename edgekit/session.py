@@ -176,10 +176,10 @@ class DecoderSession:
         for start in range(0, len(new), CHUNK):
             chunk = new[start : start + CHUNK]
             stop = start + len(chunk)
-            logits = self._decoder.step(chunk, len(self._tokens), max(1, stop - max(wanted_from, start)), reach)
+            logits = self._decoder.step(chunk, len(self._tokens), max(0, stop - max(wanted_from, start)), reach)
             self._tokens.extend(chunk.tolist())
             progress.advance(len(chunk))
-            if stop > wanted_from:
+            if len(logits):
                 rows.append(logits)
         return rows[0] if len(rows) == 1 else np.concatenate(rows)
 

@@ -31,7 +31,8 @@ class EchoDecoder:
         self._cache[start:] = tokens.tolist()
         self.computed.append(len(tokens))
         length = len(self._cache)
-        return np.stack([self._logits(self._cache[:upto]) for upto in range(length - last + 1, length + 1)])
+        rows = [self._logits(self._cache[:upto]) for upto in range(length - last + 1, length + 1)]
+        return np.array(rows, np.float32).reshape(last, self.vocab_size)
 
     def read_cache(self, upto: int) -> Mapping[str, npt.NDArray[Any]]:
         return {"tokens": np.array(self._cache[:upto], np.float32)}

@@ -70,7 +70,9 @@ class TfliteDecoder:
             wanted = max(0, len(tokens) - last - call.first)
             if logits is not None and wanted < call.count:
                 rows.append(logits[wanted : call.count])
-        return rows[0] if len(rows) == 1 else np.concatenate(rows)
+        if len(rows) == 1:
+            return rows[0]
+        return np.concatenate(rows) if rows else np.empty((0, self.vocab_size), np.float32)
 
     def read_cache(self, upto: int) -> Mapping[str, npt.NDArray[Any]]:
         """Return [upto, kv_heads * head_dim] of each layer and part."""

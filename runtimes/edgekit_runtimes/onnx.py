@@ -97,17 +97,18 @@ class OnnxDecoder:
 
     def step(self, tokens: Tokens, start: int, last: int, reach: int = 0) -> Float32:
         """Compute tokens over the cache."""
-        n = len(tokens)
+        # Where none is wanted one is computed: the graph's output for GenAI, `last_logits`, takes the last of them.
+        n, rows = len(tokens), max(last, 1)
         ids = self._token if n == 1 else np.empty((1, n), np.int64)
         ids[0] = tokens
         self._reach[0] = reach
         self._bind("input_ids", ids)
         self._bind("attention_mask", self._mask[:, : start + n])
-        self._bind("logit_rows", self._last_row if last == 1 else self._rows[-last:])
-        logits = np.empty((1, last, self.vocab_size), np.float32)
+        self._bind("logit_rows", self._last_row if rows == 1 else self._rows[-rows:])
+        logits = np.empty((1, rows, self.vocab_size), np.float32)
         self._binding.bind_output("logits", "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
         self._session.run_with_iobinding(self._binding)
-        return logits[0]
+        return logits[0, rows - last :]
 
     def read_cache(self, upto: int) -> Mapping[str, npt.NDArray[Any]]:
         """Return [kv_heads, upto, head_dim] of each layer and part."""

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from opened import Opened
 
 from edgekit import session as session_module
+from edgekit.decoder import LoadOptions
 from edgekit.errors import ContextError, EdgekitError, SessionBusyError, UsageError
 from edgekit.progress import Silent
 from edgekit.registry import runtime, runtime_names
@@ -68,6 +69,16 @@ def test_the_last_rows_are_those_of_all(opened: Opened, session: DecoderSession,
     logits = session.forward(opened.ids, last=last)
     assert logits.dtype == np.float32
     opened.check(opened.ids, logits)
+
+
+def test_a_chunk_that_others_follow_gives_no_logits(opened: Opened) -> None:
+    options = LoadOptions(context=opened.session.context, threads=1)
+    decoder = runtime(opened.runtime).open_decoder(opened.bundle, options)
+    for start, stop in ((0, 20), (20, 21), (21, 69)):
+        logits = decoder.step(opened.ids[start:stop], start, 0, 70)
+        assert (logits.dtype, logits.shape) == (np.float32, (0, decoder.vocab_size))
+    opened.check(opened.ids, decoder.step(opened.ids[69:], 69, 1, 70))
+    decoder.close()
 
 
 def test_what_is_returned_is_the_callers_own(opened: Opened, session: DecoderSession) -> None:

@@ -172,7 +172,7 @@ def test_an_interrupted_crossing_is_made_up_for(monkeypatch: pytest.MonkeyPatch)
     assert session.length == 4
     decoder.calls.clear()
     session.forward([1])
-    assert decoder.calls == [(4, 0, 1, 5), (1, 4, 1, 5)]
+    assert decoder.calls == [(4, 0, 0, 5), (1, 4, 1, 5)]
 
 
 def test_a_restore_that_fails_half_way_leaves_it_empty(tmp_path: Path) -> None:
