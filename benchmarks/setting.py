@@ -27,11 +27,15 @@ def shared() -> Path:
     return folder
 
 
+def today() -> str:
+    """Return the date, as 2026-11-27."""
+    return datetime.now(timezone.utc).date().isoformat()
+
+
 def describe() -> dict[str, Any]:
-    """Return the date and the kind of machine."""
+    """Return the kind of machine."""
     cpu = read_machine().cpu
     return {
-        "date": datetime.now(timezone.utc).date().isoformat(),
         "cpu": cpu.name,
         "cores": cpu.physical_cores,
         "features": list(cpu.features),

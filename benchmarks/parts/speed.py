@@ -11,20 +11,24 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from bundles import bundle
+from part import Options, Row, Table, verdict
 from peer import genai_python
 from setting import Noise
 
 from edgekit.bundle import Bundle
+from edgekit.cli import figures
 from edgekit.cli.statistics import measured
 from edgekit.machine import physical_cores
 
-HERE = Path(__file__).resolve().parent
+ORDER = 20
+HERE = Path(__file__).resolve().parent.parent
 TARGET = 0.95
 BLOCK = 32
 """Decode steps of one engine before it is the other's turn."""
@@ -80,23 +84,48 @@ class Worker:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise SystemExit(f"the {self.name} worker ended with {self._process.wait()}")
+            raise RuntimeError(f"the {self.name} worker ended with {self._process.wait()}")
         return json.loads(line)
 
 
-def measure_speed(models: list[str], rounds: int, threads: int | None, clock: str) -> list[dict[str, Any]]:
-    """Return, by model and phase, both engines' medians and the ratio with its interval.
-
-    `clock` is "wall", or "processor": with one thread it says on a busy machine, too, what each engine computes.
-    """
-    rows = []
+def measure(options: Options) -> Iterator[Row]:
+    """Yield, by model and phase, both engines' medians and the ratio with its interval."""
     for plan in PLANS:
-        if plan.model in models:
-            rows += _measure(plan, rounds, threads or physical_cores(), clock)
-    return rows
+        if plan.model in options.models:
+            yield from _measure(plan, options.rounds, options.threads or physical_cores(), options.clock)
 
 
-def _measure(plan: Plan, rounds: int, threads: int, clock: str) -> list[dict[str, Any]]:
+def tables(rows: list[Row]) -> list[Table]:
+    """Return a table for each setting that rows were measured with."""
+    by_setting: dict[tuple[int, str, int], list[Row]] = defaultdict(list)
+    for row in rows:
+        by_setting[row["threads"], row["clock"], row["ratio"]["rounds"]].append(row)
+    return [_table(*setting, found) for setting, found in by_setting.items()]
+
+
+def _table(threads: int, clock: str, rounds: int, rows: list[Row]) -> Table:
+    lines = [
+        (
+            f"{row['name']} {row['prompt_tokens' if row['phase'] == 'prefill' else 'new_tokens']}",
+            *(figures.rate(row["tokens_per_second"][name]) for name in ("edgekit", "genai")),
+            f"{row['ratio']['median']:.3f}",
+            f"{row['ratio']['low']:.3f} – {row['ratio']['high']:.3f}",
+            f"{row['target']}",
+            verdict(row),
+        )
+        for row in rows
+    ]
+    noise = {row["model"]: row["noise"] for row in rows}
+    return Table(
+        f"int4 on onnxruntime, {threads} threads, {clock} time, {rounds} rounds",
+        ("model", "edgekit", "genai", "ratio", "95 % interval", "target", ""),
+        lines,
+        right=(1, 2, 3, 4, 5),
+        notes=tuple(f"The machine while {model} ran was {said}." for model, said in noise.items()),
+    )
+
+
+def _measure(plan: Plan, rounds: int, threads: int, clock: str) -> Iterator[Row]:
     path, noise = bundle(plan.model, "int4"), Noise()
     vocabulary = Bundle.open(path).manifest.spec.vocab_size
     prompts = np.random.default_rng(1).integers(0, vocabulary, (rounds + 1, plan.prompt_tokens)).tolist()
@@ -114,16 +143,14 @@ def _measure(plan: Plan, rounds: int, threads: int, clock: str) -> list[dict[str
             ratios[phase].append(found["edgekit"] / found["genai"])
     for worker in workers:
         worker.close()
-    rows = []
     for phase, values in ratios.items():
         ratio = measured(values)
         medians = {name: measured(rates[name, phase]).median for name in python}
-        rows.append({
-            "model": plan.model, "phase": phase, "prompt_tokens": plan.prompt_tokens, "new_tokens": plan.new_tokens,
-            "threads": threads, "clock": clock, "tokens_per_second": medians, "ratio": vars(ratio), "target": TARGET,
-            "met": ratio.high >= TARGET, "noise": noise.summary(),
-        })  # fmt: skip
-    return rows
+        yield {
+            "name": f"{plan.model} {phase}", "model": plan.model, "phase": phase, "threads": threads, "clock": clock,
+            "prompt_tokens": plan.prompt_tokens, "new_tokens": plan.new_tokens, "tokens_per_second": medians,
+            "ratio": vars(ratio), "target": TARGET, "met": ratio.high >= TARGET, "noise": noise.summary(),
+        }  # fmt: skip
 
 
 def _round(workers: list[Worker], prompt: list[int], new_tokens: int) -> dict[str, dict[str, float]]:
