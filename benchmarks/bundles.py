@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,42 +20,50 @@ EXPORT = """
 import json, sys, time
 import edgekit
 from edgekit.machine import peak_memory
-source, quantize, output, context = sys.argv[1:]
+source, formats, quantize, output, context = sys.argv[1:]
 began = time.perf_counter()
-edgekit.export(source, to=["onnx"], quantize=quantize, output=output, context=int(context), force=True)
+edgekit.export(source, to=formats, quantize=quantize, output=output, context=int(context), force=True)
 print(json.dumps({"seconds": time.perf_counter() - began, "peak_bytes": peak_memory()}))
 """
+FORMATS = ("onnx", "openvino", "tflite")
 CONTEXT = 2048
 _exported: set[Path] = set()
 
 
-def bundle(model: str, quantize: str) -> Path:
-    """Return the folder of a bundle of this run; only the large model's is taken from an earlier one."""
-    path = _path(model, quantize)
+def bundle(model: str, quantize: str, context: int = CONTEXT) -> Path:
+    """Return a bundle of this run with all formats; only the large model's is taken from an earlier run."""
+    path = _path(model, quantize, context)
     if path not in _exported and not (model == "phi3" and path.exists()):
-        export(model, quantize)
+        export(model, quantize, context=context)
     return path
 
 
-def export(model: str, quantize: str) -> dict[str, Any]:
-    """Export "smollm2" or "phi3" in a fresh process and return its seconds and peak bytes."""
-    path = _path(model, quantize)
+def export(
+    model: str, quantize: str, formats: Sequence[str] = FORMATS, *, context: int = CONTEXT, output: Path | None = None
+) -> dict[str, Any]:
+    """Export "smollm2" or "phi3" in a fresh process and return its seconds and peak bytes.
+
+    Without an output it becomes what `bundle` returns.
+    """
+    path = output or _path(model, quantize, context)
     environment = {**os.environ, CACHE_VARIABLE: str(CACHE)}
-    arguments = [_source(model), quantize, str(path), str(CONTEXT)]
+    arguments = [source(model), ",".join(formats), quantize, str(path), str(context)]
     done = subprocess.run(
         [sys.executable, "-c", EXPORT, *arguments], env=environment, stdout=subprocess.PIPE, text=True, check=True
     )
-    _exported.add(path)
+    if output is None:
+        _exported.add(path)
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _path(model: str, quantize: str) -> Path:
-    CACHE.mkdir(parents=True, exist_ok=True)
-    return CACHE / f"{model}-{quantize}.edge"
-
-
-def _source(model: str) -> str:
+def source(model: str) -> str:
+    """Return what a model is exported from; the large one's checkpoint is made when first needed."""
     if model == "smollm2":
         return SMOLLM2
     with watch() as progress:
         return str(make_checkpoint(PHI3, shared() / "data" / "tokenizers" / "phi-3-mini", progress))
+
+
+def _path(model: str, quantize: str, context: int) -> Path:
+    CACHE.mkdir(parents=True, exist_ok=True)
+    return CACHE / f"{model}-{quantize}-{context}.edge"

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 from bundles import bundle
+from environments import GENAI
 from part import Options, Row, Table, verdict
-from peer import genai_python
 from setting import Noise
 
 from edgekit.bundle import Bundle
@@ -129,7 +129,7 @@ def _measure(plan: Plan, rounds: int, threads: int, clock: str) -> Iterator[Row]
     path, noise = bundle(plan.model, "int4"), Noise()
     vocabulary = Bundle.open(path).manifest.spec.vocab_size
     prompts = np.random.default_rng(1).integers(0, vocabulary, (rounds + 1, plan.prompt_tokens)).tolist()
-    python = {"edgekit": sys.executable, "genai": str(genai_python())}
+    python = {"edgekit": sys.executable, "genai": GENAI.python()}
     workers = [Worker(name, python[name], path, plan, threads, clock) for name in python]
     rates: dict[tuple[str, str], list[float]] = defaultdict(list)
     ratios: dict[str, list[float]] = defaultdict(list)
