@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.decoder import Encoder, EncoderRuntime, Float32, LoadOptions
-from edgekit.errors import ContextError, EdgekitError, RuntimeUnavailableError, SessionBusyError, UsageError
+from edgekit.errors import ContextError, EdgekitError, SessionBusyError, UsageError
 from edgekit.registry import choose_runtime
 
 if TYPE_CHECKING:
@@ -103,8 +103,6 @@ def open_encoder_session(bundle: Bundle, runtime: str, options: LoadOptions) -> 
         EdgekitError: no runtime can, or the bundle cannot be loaded.
     """
     chosen = choose_runtime(bundle, runtime)
-    if not hasattr(chosen, "open_encoder"):
-        raise RuntimeUnavailableError(f"the runtime {chosen.name} opens no encoders", "try another one")
     spec = bundle.manifest.encoder_spec
     encoder = cast("EncoderRuntime", chosen).open_encoder(bundle, options)
     return EncoderSession(encoder, vocab_size=spec.vocab_size, context=options.context)

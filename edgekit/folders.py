@@ -32,6 +32,21 @@ def user_cache_folder(environment: Mapping[str, str] = os.environ, platform: str
     return (base if base.is_absolute() else _home() / ".cache") / "edgekit"
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file in the cache folder, whole or not at all, whoever else writes it at the same time.
+
+    Raises:
+        OSError: it cannot be written; nothing is left behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def _home() -> Path:
     try:
         return Path.home()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekit.errors import BundleError
-from edgekit.folders import user_cache_folder
+from edgekit.folders import user_cache_folder, write_whole
 from edgekit.strict_json import Reader, parse
 
 if TYPE_CHECKING:
@@ -60,16 +60,9 @@ def read_record(folder: Path) -> Record:
 
 def write_record(folder: Path, record: Record) -> None:
     """Keep the record of a bundle, whole or not at all."""
-    path = _record_path(folder)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
     # A cache that cannot be written only means that the next load hashes again.
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_text(json.dumps(record), encoding="utf-8")
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_whole(_record_path(folder), json.dumps(record))
 
 
 def _record_path(folder: Path) -> Path:

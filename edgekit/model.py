@@ -35,17 +35,21 @@ def load(
     context: int | None = None,
     kv: KvPrecision = "auto",
     progress: Progress | None = None,
+    *,
+    prompt_tokens: int | None = None,
 ) -> Model:
     """Load a bundle.
 
     Args:
         path: The bundle's folder.
-        runtime: The name of a runtime, or "auto" for the first that is installed and has a format of the bundle.
+        runtime: The name of a runtime, or "auto" for the fastest of those that are installed and have a format of the
+            bundle: as `edgekit bench --runtime all` measured it on this machine, else by a table of measurements.
         threads: Threads to compute with; None leaves it to the runtime.
         context: Capacity in tokens, prompt and answer together, or of a text; None takes 4096, or less where the bundle
             has less.
         kv: The precision of the cache.
         progress: Is told how far files are checked, at the first load of a bundle.
+        prompt_tokens: How long prompts will be, for "auto" to weigh reading against answering; None: a usual chat.
 
     Raises:
         BundleError: the bundle is missing, damaged or of another kind.
@@ -57,7 +61,9 @@ def load(
         raise UsageError(f"threads is {threads!r}; it must be a whole number, 1 or more")
     if kv not in get_args(KvPrecision):
         raise UsageError(f"kv is {kv!r}", f"choose one of: {', '.join(get_args(KvPrecision))}")
-    chosen = choose_runtime(bundle, runtime)
+    if prompt_tokens is not None and (not isinstance(prompt_tokens, int) or prompt_tokens < 1):
+        raise UsageError(f"prompt_tokens is {prompt_tokens!r}; it must be a whole number, 1 or more")
+    chosen = choose_runtime(bundle, runtime, prompt_tokens)
     largest = bundle.manifest.formats[chosen.format].context_max or bundle.manifest.spec.context
     options = LoadOptions(context=_checked_context(context, largest), threads=threads, kv=kv)
     open_any = open_session if bundle.manifest.task == "generate" else open_encoder_session

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from edgekit.bundle import Bundle
-    from edgekit.decoder import Runtime
+    from edgekit.choice import Choice
+    from edgekit.decoder import Availability, Runtime
 
 RUNTIMES = "edgekit_runtimes"
 EXPORTERS = "edgekit_exporters"
@@ -36,25 +37,51 @@ def runtime(name: str) -> Runtime:
     return cast("Runtime", importlib.import_module(f"{RUNTIMES}.{name}").RUNTIME)
 
 
-def choose_runtime(bundle: Bundle, name: str = "auto") -> Runtime:
-    """Return the runtime that opens `bundle`: the named one, or the first whose engine is here and has its format.
+def choose_runtime(bundle: Bundle, name: str = "auto", prompt_tokens: int | None = None) -> Runtime:
+    """Return the runtime that opens `bundle`: the named one, or the one that suits bundle and machine best ("auto").
+
+    Args:
+        bundle: The bundle.
+        name: The name of a runtime, or "auto".
+        prompt_tokens: How long prompts will be, for "auto"; None takes a usual chat.
 
     Raises:
         RuntimeUnavailableError: none can, with every reason.
     """
-    names = runtime_names() if name == "auto" else [name]
-    reasons, hints = [], []
-    for candidate in map(runtime, names):
+    return runtime(explain_choice(bundle, name, prompt_tokens).runtime)
+
+
+def explain_choice(bundle: Bundle, name: str = "auto", prompt_tokens: int | None = None) -> Choice:
+    """Return the name of the runtime that `choose_runtime` takes, and why it takes that one. Errors are the same."""
+    from edgekit.choice import Choice, choose
+
+    able = openers(bundle, name)
+    versions = {found.name: availability.version for found, availability in able.items() if availability.ok}
+    if not versions:
+        reasons = [f"{found.name}: {availability.reason}" for found, availability in able.items()]
+        # What can be installed is nearer than what must be exported again.
+        hints = sorted((availability.hint for availability in able.values()), key=lambda hint: "export" in hint)
+        raise RuntimeUnavailableError(f"no runtime can open {bundle.path}: {'; '.join(reasons)}", hints[0])
+    if name != "auto":
+        return Choice(name, "asked for")
+    files = bundle.manifest.formats[runtime(next(iter(versions))).format].files
+    return choose(bundle, versions, sum(bundle.manifest.files[file].size for file in files), prompt_tokens)
+
+
+def openers(bundle: Bundle, name: str = "auto") -> dict[Runtime, Availability]:
+    """Return the named runtime, or all, and for each whether it can open a bundle here, or why not."""
+    from edgekit.decoder import Availability
+
+    found = {}
+    for candidate in map(runtime, runtime_names() if name == "auto" else [name]):
         if candidate.format not in bundle.manifest.formats:
-            reasons.append(f"{candidate.name}: the bundle has no {candidate.format} format")
-            hints.append(f"export again with --to {candidate.format}")
-            continue
-        availability = candidate.available()
-        if availability.ok:
-            return candidate
-        reasons.append(f"{candidate.name}: {availability.reason}")
-        hints.insert(0, availability.hint)
-    raise RuntimeUnavailableError(f"no runtime can open {bundle.path}: {'; '.join(reasons)}", hints[0])
+            reason = f"the bundle has no {candidate.format} format"
+            found[candidate] = Availability(ok=False, reason=reason, hint=f"export again with --to {candidate.format}")
+        elif bundle.manifest.task != "generate" and not hasattr(candidate, "open_encoder"):
+            found[candidate] = Availability(ok=False, reason="it opens no encoders", hint="take another runtime")
+        else:
+            found[candidate] = candidate.available()
+    return found
 
 
 def exporter(module: str) -> ModuleType:

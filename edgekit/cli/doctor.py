@@ -30,6 +30,14 @@ def command(json: options.Json = False) -> None:
     print()
     tables.print_table("Runtimes", ("name", "ready", "version", "how to get it"), _runtime_rows(data["runtimes"]))
     print()
+    if data["auto"]:
+        chosen = [
+            (f"{item['task']}, {item['quantization']}, {figures.size(item['size'])}", item["runtime"], item["reason"])
+            for item in data["auto"]
+        ]
+        header = ("bundle", "runtime", "why")
+        tables.print_table("What auto takes for bundles with every format, unless bench measured one", header, chosen)
+        print()
     packages = [
         (name, "yes" if item["version"] else "no", item["version"] or "", item["purpose"], item["hint"])
         for name, item in data["packages"].items()
@@ -48,6 +56,7 @@ def examine() -> dict[str, Any]:
 
     machine = read_machine()
     found = {name: registry.runtime(name) for name in registry.runtime_names()}
+    available = {name: item.available() for name, item in found.items()}
     bits = 64 if machine.is_64bit else 32
     return {
         "edgekit": __version__,
@@ -61,10 +70,26 @@ def examine() -> dict[str, Any]:
         "cpu_features": list(machine.cpu.features),
         "memory_total": machine.memory.total,
         "memory_available": machine.memory.available,
-        "runtimes": {name: {"format": item.format, **vars(item.available())} for name, item in found.items()},
+        "runtimes": {name: {"format": item.format, **vars(available[name])} for name, item in found.items()},
+        "auto": _auto([name for name, item in available.items() if item.ok]),
         "packages": {name: _package(name) for name in PACKAGES},
         "warnings": _warnings(bits, machine.memory.total),
     }
+
+
+def _auto(ready: list[str]) -> list[dict[str, Any]]:
+    """Return what auto takes here for models such as were measured anywhere."""
+    from edgekit.choice import Question, ask, this_cpu
+    from edgekit.speeds import read_table
+
+    table, cpu = read_table(), this_cpu()
+    kinds = {(entry.task, entry.quantization, entry.size) for entry in table.measured} if ready else set()
+    choices = []
+    for task, quantization, size in sorted(kinds):
+        choice = ask(table, Question(cpu=cpu, task=task, quantization=quantization, size=size), ready)
+        kind = {"task": task, "quantization": quantization, "size": size}
+        choices.append({**kind, "runtime": choice.runtime, "reason": choice.reason})
+    return choices
 
 
 def _package(name: str) -> dict[str, Any]:

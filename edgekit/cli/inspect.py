@@ -2,12 +2,15 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edgekit.cli import figures, options
-from edgekit.errors import EdgekitError
+from edgekit.errors import EdgekitError, RuntimeUnavailableError
+
+if TYPE_CHECKING:
+    from edgekit.bundle import Bundle
 
 
 def command(
@@ -31,10 +34,12 @@ def _inspect_bundle(path: Path, json: bool) -> None:
     from edgekit.cli import describe, tables
 
     bundle = Bundle.open(path)
+    auto = _auto(bundle)
     if json:
-        tables.print_json(describe.bundle_json(bundle))
+        tables.print_json({**describe.bundle_json(bundle), "auto": auto})
         return
-    tables.print_facts(str(path), describe.bundle_facts(bundle))
+    chosen = f"{auto['runtime'] or 'none'}: {auto['reason']}"
+    tables.print_facts(str(path), [*describe.bundle_facts(bundle), ("runtime auto", chosen)])
     for name, entry in bundle.manifest.formats.items():
         print()
         if entry.quality:
@@ -44,6 +49,17 @@ def _inspect_bundle(path: Path, json: bool) -> None:
     print()
     files = [(name, figures.size(entry.size)) for name, entry in bundle.manifest.files.items()]
     tables.print_table("Files", ("name", "size"), files, right=(1,))
+
+
+def _auto(bundle: "Bundle") -> dict[str, str | None]:
+    """Return which runtime auto takes for a bundle on this machine, and why."""
+    from edgekit import registry
+
+    try:
+        choice = registry.explain_choice(bundle)
+    except RuntimeUnavailableError as error:
+        return {"runtime": None, "reason": f"{error.message}; {error.hint}"}
+    return {"runtime": choice.runtime, "reason": choice.reason}
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit.folders import user_cache_folder
+from edgekit.folders import user_cache_folder, write_whole
 from edgekit.hashing import sha256_of, stamp_of
 from edgekit.machine import read_cpu
 from edgekit.manifest import FileEntry
@@ -116,9 +116,7 @@ class WeightCache:
             if not size:
                 return False
             record = _Record(made.name, size, mtime, sha256_of(made, Silent()))
-            temporary = made.with_suffix(".tmp")
-            temporary.write_text(json.dumps(asdict(record)), encoding="utf-8")
-            temporary.replace(self._record)
+            write_whole(self._record, json.dumps(asdict(record)))
         except OSError as error:
             LOG.warning("cannot keep the packed weights in %s: %s", self._folder, error.strerror)
             return False

@@ -22,6 +22,8 @@ def test_this_machine_as_json(run_json: Callable[..., dict[str, Any]]) -> None:
     data = run_json("doctor")
     assert data["runtimes"]["onnx"]["ok"]
     assert data["cores"] >= 1
+    assert {item["task"] for item in data["auto"]} >= {"generate"}
+    assert all(data["runtimes"][item["runtime"]]["ok"] and item["reason"] for item in data["auto"])
 
 
 def test_what_is_missing_comes_with_how_to_get_it(
@@ -34,6 +36,7 @@ def test_what_is_missing_comes_with_how_to_get_it(
     assert 'onnxruntime is not installed: pip install "edgekit-sdk[onnx]"' in shown
     assert 'pip install "edgekit-sdk[export]"' in shown
     assert "No runtime is ready" in shown
+    assert "auto takes" not in shown
 
 
 def test_a_32_bit_python_and_little_memory_are_warned_of() -> None:

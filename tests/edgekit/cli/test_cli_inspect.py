@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from tiny_checkpoint import write_tiny_checkpoint
 
+from edgekit import registry
 from edgekit.cli import main
+from edgekit.decoder import Availability
 
 
 def test_a_bundle_as_json(bundle: Path, run_json: Callable[..., dict[str, Any]]) -> None:
@@ -18,6 +20,7 @@ def test_a_bundle_as_json(bundle: Path, run_json: Callable[..., dict[str, Any]])
         path.stat().st_size for path in bundle.rglob("*") if path.name != "edgekit.json" and path.is_file()
     )
     assert data["formats"]["onnx"]["context_max"] == 512
+    assert data["auto"] == {"runtime": "onnx", "reason": "the only runtime here that opens this bundle"}
 
 
 def test_a_bundle_as_a_table(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,6 +28,16 @@ def test_a_bundle_as_a_table(bundle: Path, capsys: pytest.CaptureFixture[str]) -
     shown = capsys.readouterr().out
     for expected in ("llama", "2 layers, 32 wide, 4 heads over 2 key/value heads", "int8", "onnx/model.onnx"):
         assert expected in shown
+
+
+def test_a_bundle_that_nothing_here_opens(
+    bundle: Path, run_json: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = Availability(ok=False, reason="onnxruntime is not installed", hint="install it")
+    monkeypatch.setattr(type(registry.runtime("onnx")), "available", lambda _: absent)
+    data = run_json("inspect", bundle)
+    assert data["auto"]["runtime"] is None
+    assert "onnxruntime is not installed" in data["auto"]["reason"]
 
 
 def test_a_checkpoint_as_json(checkpoint: Path, run_json: Callable[..., dict[str, Any]]) -> None:

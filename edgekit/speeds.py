@@ -1,0 +1,124 @@
+"""How fast each runtime was, as measured, and which of them that makes the fastest.
+
+`runtime_speeds.json` holds what was measured on which kind of processor, each with its source;
+`tools/runtime_speeds.py` adds to it. It is data: a new engine or processor needs a line there, and none here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgekit.strict_json import Reader, parse
+
+TABLE = Path(__file__).with_name("runtime_speeds.json")
+
+CHAT = {"prefill": 512, "decode": 128}
+"""Tokens of a usual question with what came before it, and of its answer."""
+
+LEVEL = 1.05
+"""Runtimes whose times differ by less are level: measurements repeat no better. The one with less memory wins."""
+
+OTHER = "other"
+"""What the table calls a processor that it does not name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One model on one processor, with every runtime that opened it."""
+
+    cpu: str
+    """As `cpu_kind` says it."""
+    task: str
+    """"generate", or "encode" for whatever reads whole texts."""
+    quantization: str
+    size: int
+    """Bytes of the model's files in one format."""
+    source: str
+    """Who measured it where, and when."""
+    workload: dict[str, int]
+    """Tokens of what was measured: {"prefill": n, "decode": n} or {"encode": n}."""
+    speeds: dict[str, dict[str, float]]
+    """By runtime: tokens per second of each part of the workload."""
+    memory: dict[str, int] = field(default_factory=dict)
+    """By runtime: the peak of resident bytes, where it is known."""
+
+    def seconds(self, runtime: str, workload: Mapping[str, int]) -> float:
+        """Return how long a runtime takes for a workload."""
+        return sum(tokens / self.speeds[runtime][part] for part, tokens in workload.items())
+
+    def ranked(self, names: Iterable[str], workload: Mapping[str, int]) -> list[str]:
+        """Return those of the runtimes that were measured, the best first; level ones by memory, then by name."""
+        times = {name: self.seconds(name, workload) for name in sorted(set(names) & set(self.speeds))}
+        ranked = sorted(times, key=lambda name: times[name])
+        level = [name for name in ranked if times[name] < LEVEL * times[ranked[0]]]
+        level.sort(key=lambda name: (self.memory.get(name, math.inf), name))
+        return level + ranked[len(level) :]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """The runtimes to try on processors where nothing was measured, and why in this order."""
+
+    runtimes: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """What `runtime_speeds.json` says."""
+
+    measured: tuple[Measurement, ...]
+    unmeasured: dict[str, Order]
+    """By the kind of processor, `OTHER` among them."""
+
+    def nearest(self, cpu: str, task: str, quantization: str, size: int) -> Measurement | None:
+        """Return the measurement that says most about a model: the same quantization before a similar size."""
+        found = [entry for entry in self.measured if (entry.cpu, entry.task) == (cpu, task)]
+
+        def distance(entry: Measurement) -> tuple[bool, float]:
+            return entry.quantization != quantization, abs(math.log(entry.size / max(1, size)))
+
+        return min(found, key=distance, default=None)
+
+    def order(self, cpu: str) -> Order:
+        """Return the order for a processor on which nothing was measured."""
+        return self.unmeasured.get(cpu, self.unmeasured[OTHER])
+
+
+def cpu_kind(architecture: str, features: Iterable[str]) -> str:
+    """Return "x86_64-vnni", "x86_64" (also where nobody tells the features), "arm64", or the architecture's own name.
+
+    Args:
+        architecture: As `platform.machine()` has it.
+        features: As Linux names them: VNNI multiplies the whole numbers of quantized models in one instruction.
+    """
+    name = architecture.lower()
+    if name in ("x86_64", "amd64"):
+        return "x86_64-vnni" if {"avx512_vnni", "avx_vnni"} & set(features) else "x86_64"
+    return "arm64" if name in ("arm64", "aarch64") else name
+
+
+def read_table(path: Path = TABLE) -> Table:
+    """Return the table, by default the one that EdgeKit ships."""
+    table: Table = Reader(str(path)).build(Table, parse(path.read_bytes(), str(path)), "")
+    return table
+
+
+def read_measurement(path: Path) -> Measurement:
+    """Return a measurement from a file.
+
+    Raises:
+        OSError: it cannot be read.
+        BundleError: it is damaged.
+    """
+    reader = Reader(str(path))
+    found: Measurement = reader.build(Measurement, parse(path.read_bytes(), str(path)), "")
+    if not found.workload or found.size <= 0 or min(found.workload.values()) < 1:
+        reader.refuse("workload", "measures nothing")
+    for name, speeds in found.speeds.items():
+        if set(speeds) != set(found.workload) or min(speeds.values()) <= 0:
+            reader.refuse(f"speeds[{name!r}]", "does not fit the workload")
+    return found
