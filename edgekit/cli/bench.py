@@ -1,107 +1,123 @@
 """`edgekit bench`: how large a bundle is, how fast it loads and answers, and how much memory it takes."""
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from edgekit.cli import figures, options
-from edgekit.cli.statistics import Measured, measured
 from edgekit.errors import UsageError
 
-if TYPE_CHECKING:
-    from edgekit.progress import Progress
-    from edgekit.session import DecoderSession
-
 MIN_ROUNDS = 3
+EVERY = "all"
+"""The runtime's name that stands for each that can open the bundle."""
+TEXT_TOKENS = 128
+"""Of what an encoder reads, where nothing else is asked for: a paragraph."""
 
 
 def command(
     bundle: options.BundlePath,
     prompt_tokens: Annotated[
-        int, typer.Option("--prompt-tokens", metavar="N", min=1, help="Tokens of the prompt (prefill).")
-    ] = 512,
+        int | None,
+        typer.Option(
+            "--prompt-tokens", metavar="N", min=1, help="Tokens of the prompt, or of an encoder's text. "
+            f"(default: 512, or {TEXT_TOKENS})",
+        ),
+    ] = None,
     new_tokens: Annotated[
         int, typer.Option("--new-tokens", metavar="N", min=2, help="Tokens to generate (decode).")
     ] = 128,
     rounds: Annotated[
         int, typer.Option("--rounds", metavar="N", min=MIN_ROUNDS, help="Measurements; medians are shown.")
     ] = 5,
-    runtime: options.Runtime = "auto",
+    runtime: Annotated[
+        str,
+        typer.Option(
+            "--runtime", metavar="NAME", help="What executes the model; all compares every one that can, and auto "
+            "takes the fastest from then on.",
+        ),
+    ] = "auto",
     threads: options.Threads = None,
     context: options.Context = None,
     json: options.Json = False,
-) -> None:
-    """Measure size, load time, peak memory, prefill and decode speed."""
+) -> None:  # fmt: skip
+    """Measure size, load time, peak memory, prefill and decode speed, of one runtime or of all."""
+    from edgekit.cli import comparing, tables
+
+    if runtime == EVERY:
+        # As they were given: what is left out each runtime's measurement decides for itself.
+        given = {"prompt-tokens": prompt_tokens, "new-tokens": new_tokens, "rounds": rounds, "threads": threads,
+                 "context": context}  # fmt: skip
+        comparison = comparing.compare(bundle, {name: value for name, value in given.items() if value is not None})
+        if json:
+            tables.print_json(comparison)
+        else:
+            comparing.show(comparison)
+        return
+    data = measure(bundle, prompt_tokens, new_tokens, rounds, runtime=runtime, threads=threads, context=context)
+    if json:
+        tables.print_json(data)
+        return
+    title = f"{data['name']} on {data['runtime']}, {rounds} rounds"
+    tables.print_table(title, ("", "median", "interval"), _rows(data), right=(1, 2))
+
+
+def measure(
+    bundle: options.BundlePath, prompt_tokens: int | None, new_tokens: int, rounds: int, **loading: Any  # noqa: ANN401
+) -> dict[str, Any]:  # fmt: skip
+    """Load a bundle and measure it; `loading` are options of `edgekit.load`. Returns JSON values."""
     import edgekit
-    from edgekit.cli import describe, tables
+    from edgekit.cli import describe, measuring
     from edgekit.cli.progress import watch
     from edgekit.machine import peak_memory
 
     began = time.perf_counter()
-    with (
-        watch(brief=True) as progress,
-        edgekit.load(bundle, runtime=runtime, threads=threads, context=context, progress=progress) as model,
-    ):
+    with watch(brief=True) as progress, edgekit.load(bundle, progress=progress, **loading) as model:
         load_seconds = time.perf_counter() - began
-        session = model.session
-        if prompt_tokens + new_tokens > session.context:
-            raise UsageError(
-                f"{prompt_tokens} prompt tokens and {new_tokens} new ones do not fit the context of {session.context}",
-                "choose fewer with --prompt-tokens and --new-tokens, or a larger --context",
-            )
-        speeds = measure(session, prompt_tokens, new_tokens, rounds, progress)
-        size = describe.bundle_size(model.bundle)
-        name, used = model.bundle.manifest.name, model.runtime
-    peak = peak_memory()
-    if json:
-        tables.print_json({
-            "name": name, "runtime": used, "prompt_tokens": prompt_tokens, "new_tokens": new_tokens, "rounds": rounds,
-            "size": size, "load_seconds": load_seconds, "peak_memory": peak,
+        if model.bundle.manifest.task == "generate":
+            prompt_tokens = prompt_tokens or 512
+            _check(prompt_tokens, new_tokens, model.session.context)
+            speeds = measuring.measure_decoder(model.session, prompt_tokens, new_tokens, rounds, progress)
+        else:
+            prompt_tokens, new_tokens = prompt_tokens or min(TEXT_TOKENS, model.encoder.context), 0
+            speeds = measuring.measure_encoder(model.encoder, prompt_tokens, rounds, progress)
+        return {
+            "name": model.bundle.manifest.name,
+            "runtime": model.runtime,
+            "prompt_tokens": prompt_tokens,
+            "new_tokens": new_tokens,
+            "rounds": rounds,
+            "size": describe.bundle_size(model.bundle),
+            "load_seconds": load_seconds,
+            "peak_memory": peak_memory(),
             **{figure: vars(value) for figure, value in speeds.items()},
-        })  # fmt: skip
-        return
-    rows = [
-        ("size", figures.size(size), ""),
-        ("load time", figures.seconds(load_seconds), ""),
-        ("peak memory", figures.size(peak) if peak else "unknown", ""),
-        _row(f"prefill of {prompt_tokens}", speeds["prefill_tokens_per_second"], figures.rate),
-        _row(f"decode of {new_tokens}", speeds["decode_tokens_per_second"], figures.rate),
-        _row("time to first token", speeds["first_token_seconds"], figures.seconds),
-    ]
-    tables.print_table(f"{name} on {used}, {rounds} rounds", ("", "median", "interval"), rows, right=(1, 2))
+        }
 
 
-def _row(name: str, value: Measured, words: Any) -> tuple[str, str, str]:  # noqa: ANN401 - a function to words
-    return name, words(value.median), f"{words(value.low)} – {words(value.high)}"
+def _check(prompt_tokens: int, new_tokens: int, context: int) -> None:
+    if prompt_tokens + new_tokens > context:
+        raise UsageError(
+            f"{prompt_tokens} prompt tokens and {new_tokens} new ones do not fit the context of {context}",
+            "choose fewer with --prompt-tokens and --new-tokens, or a larger --context",
+        )
 
 
-def measure(
-    session: "DecoderSession", prompt_tokens: int, new_tokens: int, rounds: int, progress: "Progress"
-) -> dict[str, Measured]:
-    """Measure prefill and decode by turns, so that a busy moment of the machine falls on both.
-
-    A round is the prompt in an empty cache and then `new_tokens` greedy steps; one round before them is not counted.
-    """
-    import numpy as np
-
-    prompts = np.random.default_rng(1).integers(0, session.vocab_size, (rounds + 1, prompt_tokens))
-    firsts, steps = [], []
-    progress.start("measuring", (rounds + 1) * (prompt_tokens + new_tokens - 1), "tokens")
-    for prompt in prompts:
-        session.rewind(0)
-        began = time.perf_counter()
-        token = int(session.forward(prompt, progress=progress)[-1].argmax())
-        first = time.perf_counter()
-        for _ in range(new_tokens - 1):
-            token = int(session.forward([token])[-1].argmax())
-        ended = time.perf_counter()
-        progress.advance(new_tokens - 1)
-        firsts.append(first - began)
-        steps.append(ended - first)
-    progress.finish()
-    return {
-        "first_token_seconds": measured(firsts[1:]),
-        "prefill_tokens_per_second": measured([prompt_tokens / seconds for seconds in firsts[1:]]),
-        "decode_tokens_per_second": measured([(new_tokens - 1) / seconds for seconds in steps[1:]]),
+def _rows(data: dict[str, Any]) -> list[tuple[str, str, str]]:
+    named = {
+        "prefill_tokens_per_second": (f"prefill of {data['prompt_tokens']}", figures.rate),
+        "decode_tokens_per_second": (f"decode of {data['new_tokens']}", figures.rate),
+        "first_token_seconds": ("time to first token", figures.seconds),
+        "encode_tokens_per_second": (f"texts of {data['prompt_tokens']}, in batches", figures.rate),
+        "text_seconds": (f"one text of {data['prompt_tokens']}", figures.seconds),
     }
+    peak = data["peak_memory"]
+    rows = [
+        ("size", figures.size(data["size"]), ""),
+        ("load time", figures.seconds(data["load_seconds"]), ""),
+        ("peak memory", figures.size(peak) if peak else "unknown", ""),
+    ]
+    for figure, (name, words) in named.items():
+        if figure in data:
+            value = data[figure]
+            rows.append((name, words(value["median"]), f"{words(value['low'])} – {words(value['high'])}"))
+    return rows

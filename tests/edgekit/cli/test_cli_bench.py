@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgekit.cli import bench, main
+from edgekit import registry
+from edgekit.bundle import Bundle
+from edgekit.cli import comparing, main, measuring
+from edgekit.errors import EdgekitError, RuntimeUnavailableError
 from edgekit.progress import Silent
 
 
@@ -31,7 +34,7 @@ class CountingSession:
 
 def test_rounds_interleave_prefill_and_decode_after_one_that_is_not_counted() -> None:
     session: Any = CountingSession()
-    found = bench.measure(session, 7, 3, 4, Silent())
+    found = measuring.measure_decoder(session, 7, 3, 4, Silent())
     assert session.calls == [7, 1, 1] * 5
     assert session.rewinds == 5
     assert all(value.rounds == 4 and value.low <= value.median <= value.high for value in found.values())
@@ -53,3 +56,106 @@ def test_a_bundle_as_a_table(bundle: Path, capsys: pytest.CaptureFixture[str]) -
 def test_more_than_the_context_is_wrong_usage(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", str(bundle), "--prompt-tokens", "500", "--new-tokens", "100"]) == 2
     assert "500 prompt tokens and 100 new ones do not fit the context of 512" in capsys.readouterr().err
+
+
+class CountingEncoder:
+    vocab_size = 50
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+
+    def encode(self, ids: Any, mask: Any) -> None:
+        assert ids.shape == mask.shape
+        self.shapes.append(ids.shape)
+
+
+def test_an_encoder_is_measured_with_one_text_and_many_by_turns() -> None:
+    session: Any = CountingEncoder()
+    found = measuring.measure_encoder(session, 9, 3, Silent())
+    assert session.shapes == [(1, 9), (measuring.BATCH, 9)] * 4
+    assert set(found) == {"text_seconds", "encode_tokens_per_second"}
+
+
+FEW = ("--prompt-tokens", 8, "--new-tokens", 2, "--rounds", 3)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.mark.slow
+def test_every_runtime_is_measured_and_the_best_remembered(
+    checkpoint: Path, tmp_path: Path, cache: Path, run_json: Callable[..., dict[str, Any]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    path = tmp_path / "all.edge"
+    assert main(["export", str(checkpoint), "-o", str(path), "--to", "onnx,openvino,tflite"]) == 0
+    data = run_json("bench", path, "--runtime", "all", *FEW)
+    assert {result["runtime"] for result in data["runtimes"]} == set(registry.runtime_names())
+    assert (data["left_out"], data["remembered"], data["problem"]) == ({}, True, None)
+    bundle = Bundle.open(path)
+    assert registry.choose_runtime(bundle).name == data["fastest"]
+    assert registry.explain_choice(bundle).reason.startswith("measured here")
+    inspected = run_json("inspect", path)
+    assert inspected["auto"]["runtime"] == data["fastest"]
+    # Threads that no other command takes say nothing about them.
+    data = run_json("bench", path, "--runtime", "all", *FEW, "--threads", 1)
+    assert (data["remembered"], "--threads" in data["problem"]) == (False, True)
+    capsys.readouterr()
+
+
+def fake_results(monkeypatch: pytest.MonkeyPatch, **decode: float | str) -> None:
+    """Let each runtime come out with a speed of its decoding, or fail with words."""
+
+    def measured(path: Path, runtime: str, options: Any) -> dict[str, Any]:
+        found = decode[runtime]
+        if isinstance(found, str):
+            raise RuntimeUnavailableError(found)
+        value = {"median": found, "low": found, "high": found, "rounds": 3}
+        return {
+            "name": "tiny", "runtime": runtime, "prompt_tokens": 8, "new_tokens": 2, "rounds": 3, "size": 1,
+            "load_seconds": 0.1, "peak_memory": 1_000_000, "first_token_seconds": value,
+            "prefill_tokens_per_second": value, "decode_tokens_per_second": value,
+        }  # fmt: skip
+
+    monkeypatch.setattr(comparing, "_measured", measured)
+    openers = {registry.runtime(name): registry.runtime(name).available() for name in decode}
+    monkeypatch.setattr(registry, "openers", lambda bundle, name="auto": openers)
+
+
+def test_one_that_fails_is_told_and_the_best_of_the_others_taken(
+    bundle: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_results(monkeypatch, onnx=10.0, tflite="it is too old")
+    assert main(["bench", str(bundle), "--runtime", "all"]) == 0
+    shown = capsys.readouterr().out
+    assert "8 + 2 tokens" in shown
+    assert "tflite was left out: it is too old" in shown
+    assert "onnx; remembered" in shown
+    assert registry.explain_choice(Bundle.open(bundle)).reason.startswith("measured here: onnx 1 s")
+
+
+def test_a_memory_that_cannot_be_kept_is_told(
+    bundle: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, run_json: Callable[..., dict[str, Any]]
+) -> None:
+    cache.write_text("in the way", encoding="utf-8")
+    fake_results(monkeypatch, onnx=10.0)
+    data = run_json("bench", bundle, "--runtime", "all")
+    assert data["remembered"] is False
+    assert "cannot be written" in data["problem"]
+
+
+def test_where_all_fail_it_is_an_error(
+    bundle: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_results(monkeypatch, onnx="no", tflite="neither")
+    assert main(["bench", str(bundle), "--runtime", "all"]) == 1
+    assert "none of onnx, tflite could run" in capsys.readouterr().err
+
+
+def test_a_process_that_fails_says_why_in_its_own_words(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(EdgekitError, match="do not fit the context of 512"):
+        comparing._measured(bundle, "onnx", {"prompt-tokens": 9999})
+    assert "hint: choose fewer" in capsys.readouterr().err

@@ -166,12 +166,20 @@ def test_an_export_says_how_to_try_it(shared: Path, tmp_path: Path, capsys: pyte
     assert f"| edgekit tag {tmp_path / 'a.edge'}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", [("run", "hello"), ("bench",)])
-def test_commands_that_generate_text_refuse_an_encoder(
-    bundles: dict[str, Path], capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
-) -> None:
-    assert main([command[0], str(bundles["embed"]), *command[1:]]) == 1
+def test_what_generates_text_refuses_an_encoder(bundles: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", str(bundles["embed"]), "hello"]) == 1
     assert "task 'embed'" in capsys.readouterr().err
+
+
+def test_bench_measures_an_encoder(bundles: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["bench", str(bundles["embed"]), "--prompt-tokens", "8", "--rounds", "3"]
+    assert main([*arguments, "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    schema = json.loads((SCHEMAS / "bench.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(data)
+    assert (data["prompt_tokens"], data["new_tokens"]) == (8, 0)
+    assert main(arguments) == 0
+    assert "texts of 8, in batches" in capsys.readouterr().out
 
 
 def test_int4_is_refused(shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

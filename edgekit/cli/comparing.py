@@ -1,0 +1,168 @@
+"""`edgekit bench --runtime all`: every runtime that can open a bundle, and the fastest remembered.
+
+Each is measured in a process of its own, one after another: engines keep threads and memory that would disturb the
+next, and a device may have room for one of them only.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgekit.cli import figures, tables
+from edgekit.errors import EdgekitError, RuntimeUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edgekit.bundle import Bundle
+    from edgekit.speeds import Measurement
+
+_PARTS = {"prefill_tokens_per_second": "prefill", "decode_tokens_per_second": "decode",
+          "encode_tokens_per_second": "encode"}  # fmt: skip
+"""A figure of `edgekit bench`, and what it is a speed of."""
+
+
+def compare(path: Path, options: Mapping[str, object]) -> dict[str, Any]:
+    """Measure a bundle with every runtime that can open it, remember the speeds, and return it all as JSON values.
+
+    Args:
+        path: The bundle.
+        options: Of `edgekit bench`, by their names without dashes.
+
+    Raises:
+        RuntimeUnavailableError: no runtime can open it.
+        EdgekitError: none of those that can was able to.
+    """
+    from edgekit import registry
+    from edgekit.bundle import Bundle
+    from edgekit.cli import describe
+    from edgekit.cli.progress import watch
+
+    with watch(brief=True) as progress:
+        bundle = Bundle.open(path, progress)
+    registry.explain_choice(bundle)  # there must be one
+    able = {found.name: each for found, each in registry.openers(bundle).items()}
+    versions = {name: each.version for name, each in able.items() if each.ok}
+    left_out = {name: f"{each.reason}; {each.hint}" for name, each in able.items() if not each.ok}
+    results = []
+    for name in versions:
+        try:
+            results.append(_measured(path, name, options))
+        except RuntimeUnavailableError as error:
+            left_out[name] = error.message
+    if not results:
+        raise EdgekitError(f"none of {', '.join(versions)} could run {path}", "see what each of them said above")
+    comparison = {
+        "name": bundle.manifest.name,
+        "size": describe.bundle_size(bundle),
+        "runtimes": [{**result, "version": versions[result["runtime"]]} for result in results],
+        "left_out": left_out,
+    }
+    return comparison | _remembered(bundle, versions, results, default_threads="threads" not in options)
+
+
+def _measured(path: Path, runtime: str, options: Mapping[str, object]) -> dict[str, Any]:
+    """Measure one runtime in a process of its own; what it says goes on to standard error."""
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    command = [sys.executable, "-m", "edgekit", "bench", str(path), "--runtime", runtime, "--json", *arguments]
+    print(f"Measuring {runtime}", file=sys.stderr, flush=True)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", errors="replace"
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            print(line, end="", file=sys.stderr, flush=True)
+        shown = process.stdout.read()
+    if process.returncode != 0:
+        problem = next((line.removeprefix("error: ").strip() for line in said if line.startswith("error: ")), "")
+        raise RuntimeUnavailableError(problem or f"its process ended with {process.returncode}")
+    data: dict[str, Any] = json.loads(shown)
+    return data
+
+
+def _remembered(
+    bundle: Bundle, versions: Mapping[str, str], results: list[dict[str, Any]], *, default_threads: bool
+) -> dict[str, Any]:
+    """Return the fastest, and keep the measurement where it is one of the machine as it is."""
+    from edgekit.measured import remember
+
+    today = dt.datetime.now(tz=dt.timezone.utc)
+    measurement = measurement_of(bundle, results, f"edgekit bench, {today:%Y-%m-%d}")
+    ranked = measurement.ranked(measurement.speeds, measurement.workload)
+    outcome = {
+        "workload": measurement.workload,
+        "seconds": {name: measurement.seconds(name, measurement.workload) for name in ranked},
+        "fastest": ranked[0],
+        "remembered": False,
+        "problem": None,
+    }
+    if not default_threads:
+        return outcome | {"problem": "measured with --threads, which other commands do not use"}
+    try:
+        remember(bundle, versions, measurement)
+    except OSError as error:
+        return outcome | {"problem": f"the cache folder cannot be written: {error}"}
+    return outcome | {"remembered": True}
+
+
+def measurement_of(bundle: Bundle, results: list[dict[str, Any]], source: str) -> Measurement:
+    """Return what `edgekit bench` said of several runtimes as a measurement on this machine."""
+    from edgekit import registry
+    from edgekit.choice import this_cpu
+    from edgekit.speeds import Measurement
+
+    first, manifest = results[0], bundle.manifest
+    tokens = {"prefill": first["prompt_tokens"], "decode": first["new_tokens"], "encode": first["prompt_tokens"]}
+    parts = {figure: part for figure, part in _PARTS.items() if figure in first}
+    files = [manifest.formats[registry.runtime(result["runtime"]).format].files for result in results]
+    return Measurement(
+        cpu=this_cpu(),
+        task="generate" if manifest.task == "generate" else "encode",
+        quantization=manifest.quantization.get("mode", "none"),
+        size=min(sum(manifest.files[name].size for name in names) for names in files),
+        source=source,
+        workload={part: tokens[part] for part in parts.values()},
+        speeds={
+            result["runtime"]: {part: result[figure]["median"] for figure, part in parts.items()} for result in results
+        },
+        memory={result["runtime"]: result["peak_memory"] for result in results if result["peak_memory"]},
+    )
+
+
+def show(data: dict[str, Any]) -> None:
+    """Print a comparison as a table, and what it means."""
+    words = {
+        "prefill_tokens_per_second": ("prefill", figures.rate),
+        "decode_tokens_per_second": ("decode", figures.rate),
+        "first_token_seconds": ("first token", figures.seconds),
+        "encode_tokens_per_second": ("batches", figures.rate),
+        "text_seconds": ("one text", figures.seconds),
+    }
+    results = {result["runtime"]: result for result in data["runtimes"]}
+    first = next(iter(results.values()))
+    shown = [figure for figure in words if figure in first]
+    rows = []
+    for name in data["seconds"]:
+        result = results[name]
+        peak = result["peak_memory"]
+        speeds = [words[figure][1](result[figure]["median"]) for figure in shown]
+        memory = figures.size(peak) if peak else ""
+        load = figures.seconds(result["load_seconds"])
+        rows.append((name, result["version"], load, *speeds, memory, figures.seconds(data["seconds"][name])))
+    tokens = " + ".join(str(count) for count in data["workload"].values())
+    header = ("runtime", "version", "load", *(words[figure][0] for figure in shown), "memory", f"{tokens} tokens")
+    title = f"{data['name']}, medians of {first['rounds']} rounds"
+    tables.print_table(title, header, rows, right=range(2, len(header)))
+    for name, reason in data["left_out"].items():
+        print(f"\n{name} was left out: {reason}")
+    remembered = "--runtime auto takes it for this bundle from now on" if data["remembered"] else data["problem"]
+    level = "" if len(rows) == 1 else " is the best here"
+    print(f"\n{data['fastest']}{level}; {'remembered' if data['remembered'] else 'not remembered'}: {remembered}.")
