@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,66 +21,79 @@ from edgekit_exporters.quantization import Quantization
 from edgekit_exporters.stream import fill
 from edgekit_exporters.weights import Array, Rows
 
-CONTEXT = 40
-HEAD_SIZES = (2, 6, 8, 10, 16, 20, 24, 32, 64, 80)
+CONTEXTS = (1, 2, 3, 15, 17, 40, 40, 40, 129, 300)
+"""Below, at and beyond what engines compute at once or attend at once."""
+HEAD_SIZES = (2, 6, 8, 10, 16, 20, 24, 32, 64, 80, 96, 128)
+ODD_HEAD_SIZES = (1, 3, 7, 17, 33, 65)
+"""For attention without a rope, which turns pairs."""
 PROJECTIONS = ("attention.q", "attention.k", "attention.v", "attention.o", "mlp.gate", "mlp.up", "mlp.down")
 
 
 @st.composite
-def ropes(draw: st.DrawFn, head_dim: int) -> Rope:
-    """Return a rope of a part or all of the pairs, perhaps with a second set of frequencies."""
+def ropes(draw: st.DrawFn, head_dim: int, border: int | None) -> Rope:
+    """Return a rope of a part or all of the pairs; where there is a border, with a second set of frequencies."""
     pairs = head_dim // 2
-    turned = draw(st.integers(1, pairs))
-    frequencies = tuple(10000.0 ** -(k / turned) if k < turned else 0.0 for k in range(pairs))
-    if not draw(st.booleans()):
-        return Rope(frequencies=frequencies)
+    turned, base = draw(st.integers(1, pairs)), draw(st.sampled_from([10000.0, 50.0]))
+    frequencies = tuple(base ** -(k / turned) if k < turned else 0.0 for k in range(pairs))
     return Rope(
         frequencies=frequencies,
-        long_frequencies=tuple(value / 3 for value in frequencies),
-        border=draw(st.integers(3, CONTEXT)),
+        long_frequencies=None if border is None else tuple(value / 3 for value in frequencies),
+        border=border,
         scale=draw(st.sampled_from([1.0, 1.2])),
     )
 
 
 @st.composite
-def attentions(draw: st.DrawFn, narrowest: int) -> Attention:
+def attentions(draw: st.DrawFn, narrowest: int, border: int | None) -> Attention:
     """Return an attention that a layer may have."""
-    head_sizes = [size for size in HEAD_SIZES if size >= min(narrowest, 16)]
-    kv_heads, head_dim = draw(st.integers(1, 3)), draw(st.sampled_from(head_sizes))
-    qk_norm = draw(st.none() | st.sampled_from([Norm(eps=1e-6), Norm(kind="layer")]))
+    rotated = draw(st.booleans())
+    sizes = HEAD_SIZES if rotated else HEAD_SIZES + ODD_HEAD_SIZES
+    kv_heads, head_dim = draw(st.integers(1, 4)), draw(st.sampled_from([s for s in sizes if s >= min(narrowest, 16)]))
+    qk_norm = draw(st.none() | st.sampled_from([Norm(eps=1e-6), Norm(kind="layer")])) if head_dim > 1 else None
     return Attention(
-        heads=kv_heads * draw(st.integers(1, 3)),
+        heads=kv_heads * draw(st.integers(1, 4)),
         kv_heads=kv_heads,
         head_dim=head_dim,
         scale=draw(st.sampled_from([head_dim**-0.5, 0.2])),
-        window=draw(st.none() | st.integers(1, 12)),
+        window=draw(st.none() | st.integers(1, 12) | st.sampled_from([1, 2, 3, 100])),
         softcap=draw(st.none() | st.sampled_from([2.0, 30.0])),
         qk_norm=qk_norm,
         qk_norm_by_head=qk_norm is not None and draw(st.booleans()),
-        rope=draw(st.none() | ropes(head_dim)),
+        rope=draw(ropes(head_dim, border)) if rotated else None,
     )
 
 
 @st.composite
+def layers(draw: st.DrawFn, narrowest: int, context: int) -> tuple[Attention, ...]:
+    """Return the layers: two kinds, one of them perhaps of other sizes, and a plain one, in any order.
+
+    All layers share LongRoPE's border, as in any model, and norm their heads or do not.
+    """
+    border = draw(st.none() | st.integers(1, context))
+    kind = draw(attentions(narrowest, border))
+    other = draw(attentions(narrowest, border) | st.just(replace(kind, window=draw(st.none() | st.integers(1, 5)))))
+    plain = replace(other, window=None, softcap=None, qk_norm=None, qk_norm_by_head=False, rope=None)
+    return tuple(draw(st.lists(st.sampled_from([kind, kind, other, plain]), min_size=1, max_size=3)))
+
+
+@st.composite
 def specs(draw: st.DrawFn, narrowest: int) -> DecoderSpec:
-    """Return a spec; sizes are mostly no multiple of anything. All layers share LongRoPE's border, as in any model."""
-    attention = draw(attentions(narrowest))
-    plain = Attention(
-        heads=attention.heads, kv_heads=attention.kv_heads, head_dim=attention.head_dim, scale=attention.scale
-    )
+    """Return a spec; sizes are mostly no multiple of anything."""
+    context = draw(st.sampled_from(CONTEXTS))
+    chosen = draw(layers(narrowest, context))
     return DecoderSpec(
         architecture="random",
-        vocab_size=draw(st.integers(3, 133)),
+        vocab_size=draw(st.integers(narrowest // 2, 133)),
         hidden_size=draw(st.integers(narrowest, 100)),
-        mlp_size=draw(st.integers(narrowest, 100)),
-        context=CONTEXT,
-        layers=tuple(draw(st.lists(st.sampled_from([attention, attention, plain]), min_size=1, max_size=3))),
+        mlp_size=draw(st.integers(narrowest // 2, 100)),
+        context=context,
+        layers=chosen,
         norm=draw(st.sampled_from([Norm(eps=1e-6), Norm(kind="layer")])),
-        activation=draw(st.sampled_from(["silu", "gelu", "gelu_tanh", "relu"])),
+        activation=draw(st.sampled_from(["silu", "gelu", "gelu_tanh", "relu", "tanh"])),
         gated=draw(st.booleans()),
         residual=draw(st.sampled_from(["pre", "post", "sandwich", "parallel"])),
         # A model norms heads or the whole projection: both would share a name.
-        projection_norm=attention.qk_norm is None and draw(st.booleans()),
+        projection_norm=all(layer.qk_norm is None for layer in chosen) and draw(st.booleans()),
         learned_positions=draw(st.booleans()),
         tied=draw(st.booleans()),
         embedding_scale=draw(st.sampled_from([1.0, 3.0])),
@@ -89,10 +103,14 @@ def specs(draw: st.DrawFn, narrowest: int) -> DecoderSpec:
     )
 
 
+def models(narrowest: int = 2) -> st.SearchStrategy[Model]:
+    """Return a model of any shape; nothing that is normed is narrower."""
+    return specs(narrowest).flatmap(weighted)
+
+
 @st.composite
-def models(draw: st.DrawFn, narrowest: int = 2) -> Model:
-    """Return a model with random weights, and biases on some of its parts; nothing that is normed is narrower."""
-    spec = draw(specs(narrowest))
+def weighted(draw: st.DrawFn, spec: DecoderSpec) -> Model:
+    """Return a model of this spec with random weights, and biases on some of its parts."""
     biased = draw(st.sets(st.sampled_from(PROJECTIONS)))
     rng = np.random.default_rng(draw(st.integers(0, 1000)))
     weights: dict[str, Rows] = {}

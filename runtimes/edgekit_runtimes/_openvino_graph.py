@@ -66,6 +66,8 @@ def make_paged(ov: Any, model: Any, spec: DecoderSpec) -> bool:  # noqa: ANN401
     """
     if any(layer.softcap is not None for layer in spec.layers):
         return False
+    if len({layer.heads for layer in spec.layers}) > 1:
+        return False  # computed wrongly where the key heads are as many (OpenVINO 2026.4), without an error
     transformation = importlib.import_module("openvino._offline_transformations").paged_attention_transformation
     transformation(model)
     nodes = [node for node in model.get_ordered_ops() if node.get_type_name() == "PagedAttentionExtension"]
