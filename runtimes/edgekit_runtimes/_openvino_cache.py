@@ -1,8 +1,8 @@
 """Compiled models kept in the user's cache folder: what the engine makes of a model, without its weights.
 
-A file is 8 bytes of magic, 32 bytes of key, 32 bytes of SHA-256 of what follows, and the engine's blob, which may be
-empty: the engine cannot take back what it gave (OpenVINO 2026.4 loses what it notes at paged attention), and need not
-be asked again. The key holds all that the blob depends on. Nothing here may fail a load: without a cache it is slower.
+A file is 8 bytes of magic, 32 bytes of key, 32 bytes of SHA-256 of what follows, and the engine's blob, which is
+empty where the engine could not give one or could not take it back: it need not be asked again. The key holds all that
+the blob depends on. Nothing here may fail a load: without a cache it is slower.
 """
 
 from __future__ import annotations
@@ -12,14 +12,19 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
-from edgekit.folders import user_cache_folder
+import numpy as np
 
-MAGIC = b"EDGEOV01"
+from edgekit.folders import user_cache_folder
+from edgekit_runtimes._openvino_stored import prepare
+
+MAGIC = b"EDGEOV02"
 HEADER = len(MAGIC) + 32 + 32
 MAX_BYTES = 1 << 30
+UNUSED_SECONDS = 30 * 24 * 3600
 
 
 class ModelCache:
@@ -30,22 +35,34 @@ class ModelCache:
         self._key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).digest()
         self.path = user_cache_folder() / "openvino" / f"{self._key.hex()}.blob"
 
-    def load(self, core: Any, settings: dict[str, str], weights: Path) -> Any:  # noqa: ANN401
+    def load(self, ov: Any, settings: dict[str, str], weights: Path) -> Any:  # noqa: ANN401
         """Return the compiled model, None where there is none that is whole and the engine takes."""
         blob = self._read()
         if not blob:
             return None
         try:
-            return core.import_model(blob, "CPU", {**settings, "WEIGHTS_PATH": str(weights)})
+            # Copy on write: the engine takes no memory that is for reading alone, though it writes nothing.
+            mapped = np.memmap(weights, np.uint8, mode="c")
+            core = ov.Core()
+            compiled = core.import_model(blob, "CPU", {**settings, **prepare(ov, core, mapped)})
         except Exception:  # noqa: BLE001 - the engine raises types of its own: what it does not take is compiled anew
             self._write(b"")
             return None
+        # The engine reads this memory and does not hold it.
+        compiled.mapped = mapped
+        with contextlib.suppress(OSError):
+            os.utime(self.path)
+        return compiled
 
     def store(self, compiled: Any) -> None:  # noqa: ANN401
-        """Keep a compiled model, unless one is kept or is known to be useless."""
-        if self._read() is None:
-            with contextlib.suppress(Exception):
-                self._write(compiled.export_model().getvalue())
+        """Keep a model that was compiled with `export_settings`, unless one is kept or is known to be useless."""
+        if self._read() is not None:
+            return
+        try:
+            blob = compiled.export_model().getvalue()
+        except Exception:  # noqa: BLE001 - as above
+            blob = b""
+        self._write(blob)
 
     def _read(self) -> bytes | None:
         """Return the blob; None where there is none, or one that is cut short or another's."""
@@ -65,6 +82,7 @@ class ModelCache:
         """Write the file, whole or not at all; a folder that cannot be written only means no cache."""
         with contextlib.suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._clean()
             handle, temporary = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
             try:
                 with os.fdopen(handle, "wb") as file:
@@ -73,3 +91,10 @@ class ModelCache:
                 Path(temporary).replace(self.path)
             finally:
                 Path(temporary).unlink(missing_ok=True)
+
+    def _clean(self) -> None:
+        """Remove what was not used for a month: other versions' and other models'."""
+        oldest = time.time() - UNUSED_SECONDS
+        for path in self.path.parent.iterdir():
+            if path.is_file() and path.stat().st_mtime < oldest:
+                path.unlink(missing_ok=True)

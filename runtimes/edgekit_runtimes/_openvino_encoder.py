@@ -11,6 +11,7 @@ class OpenvinoEncoder:
     """A compiled model of free lengths, run on a batch at a time."""
 
     def __init__(self, compiled: Any) -> None:  # noqa: ANN401 - a CompiledModel of an untyped module
+        self._compiled = compiled
         self._request = compiled.create_infer_request()
 
     def encode(self, ids: Tokens, mask: Tokens) -> Float32:
@@ -21,4 +22,4 @@ class OpenvinoEncoder:
 
     def close(self) -> None:
         """Drop the model."""
-        del self._request
+        del self._request, self._compiled

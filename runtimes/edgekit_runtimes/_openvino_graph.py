@@ -58,16 +58,21 @@ class Hooks:
         self._model.validate_nodes_and_infer_types()
 
 
+def can_be_paged(spec: DecoderSpec) -> bool:
+    """Say whether the engine's paged attention can hold every layer: it has no cap on scores.
+
+    Layers with unequal numbers of heads are computed wrongly where the key heads are as many (OpenVINO 2026.4),
+    without an error.
+    """
+    return all(layer.softcap is None for layer in spec.layers) and len({layer.heads for layer in spec.layers}) <= 1
+
+
 def make_paged(ov: Any, model: Any, spec: DecoderSpec) -> bool:  # noqa: ANN401
-    """Turn every layer's state into paged attention; False where the engine's operator cannot hold a layer.
+    """Turn every layer's state into paged attention; False where this version of the engine misses one.
 
     The transformation finds windows by the patterns of masks, and one that it misses is silently no window: they are
     set from the spec. Layers follow one another, so the order of their nodes is theirs.
     """
-    if any(layer.softcap is not None for layer in spec.layers):
-        return False
-    if len({layer.heads for layer in spec.layers}) > 1:
-        return False  # computed wrongly where the key heads are as many (OpenVINO 2026.4), without an error
     transformation = importlib.import_module("openvino._offline_transformations").paged_attention_transformation
     transformation(model)
     nodes = [node for node in model.get_ordered_ops() if node.get_type_name() == "PagedAttentionExtension"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,13 @@ from edgekit.spec import DecoderSpec
 from edgekit_runtimes._openvino_cache import ModelCache
 from edgekit_runtimes._openvino_encoder import OpenvinoEncoder
 from edgekit_runtimes._openvino_engine import check_places, engine, load_error, noted, read_model, settings
-from edgekit_runtimes._openvino_graph import Hooks, make_paged
+from edgekit_runtimes._openvino_graph import Hooks, can_be_paged, make_paged
 from edgekit_runtimes._openvino_paged import PagedDecoder
 from edgekit_runtimes._openvino_stateful import StatefulDecoder
+from edgekit_runtimes._openvino_stored import export_settings
 
 OLDEST = (2026, 0)
 """The oldest version whose paged attention has the inputs that are driven here."""
-
-PAGED_INPUT = "past_lens"
 
 FILES = ("openvino/openvino_model.xml", "openvino/openvino_model.bin")
 
@@ -60,43 +60,34 @@ RUNTIME = OpenvinoRuntime()
 
 
 def open_model(xml: Path, weights: Path, bundle: Bundle, options: LoadOptions) -> PagedDecoder | StatefulDecoder:
-    """Take the compiled model from the cache, or read, change and compile it."""
+    """Take the compiled model from the cache, or read, change and compile it: paged where that is possible."""
     ov, spec = engine(), bundle.manifest.decoder_spec
     core = ov.Core()
-    check_places(xml, weights)
     chosen = settings(core, options, noted(xml, "quantization"), spec.hidden_size)
-    cache = _cache(ov, core, bundle, chosen)
-    compiled = cache.load(core, chosen, weights)
-    if compiled is None:
-        compiled = _compile(ov, core, xml, weights, spec, chosen)
-        cache.store(compiled)
-    if any(PAGED_INPUT in node.get_names() for node in compiled.inputs):
-        return PagedDecoder(ov, compiled, spec.vocab_size, options.context)
+    if can_be_paged(spec):
+        compiled = _take(ov, core, bundle, chosen, lambda: _paged(ov, core, xml, weights, spec))
+        if compiled is not None:
+            return PagedDecoder(ov, compiled, spec.vocab_size, options.context)
     if options.kv not in ("auto", "f32"):
         raise UsageError(f"the openvino runtime has no {options.kv} cache for this model", 'use kv="auto" or kv="f32"')
+    # Variables go through float32 when they are read and set: only such a cache comes back as it was.
+    chosen = {**chosen, "KV_CACHE_PRECISION": "f32"}
+    compiled = _take(ov, core, bundle, chosen, lambda: _stateful(ov, core, xml, weights))
     return StatefulDecoder(ov, compiled, spec.vocab_size, options.context)
 
 
 def open_encoder(xml: Path, weights: Path, bundle: Bundle, options: LoadOptions) -> OpenvinoEncoder:
     """Take the compiled encoder from the cache, or read and compile it."""
-    ov, spec = engine(), bundle.manifest.encoder_spec
+    ov = engine()
     core = ov.Core()
-    check_places(xml, weights)
-    chosen = settings(core, options, noted(xml, "quantization"), spec.hidden_size)
-    cache = _cache(ov, core, bundle, chosen)
-    compiled = cache.load(core, chosen, weights)
-    if compiled is None:
-        try:
-            compiled = core.compile_model(read_model(core, xml, weights), "CPU", chosen)
-        except RuntimeError as error:
-            raise load_error(xml, error) from error
-        cache.store(compiled)
-    return OpenvinoEncoder(compiled)
+    chosen = settings(core, options, noted(xml, "quantization"), bundle.manifest.encoder_spec.hidden_size)
+    return OpenvinoEncoder(_take(ov, core, bundle, chosen, lambda: read_model(core, xml, weights)))
 
 
-def _cache(ov: Any, core: Any, bundle: Bundle, chosen: dict[str, str]) -> ModelCache:  # noqa: ANN401 - untyped
-    """Return where what was compiled of these files, with these settings, on this machine is kept."""
-    return ModelCache(
+def _take(ov: Any, core: Any, bundle: Bundle, chosen: dict[str, str], read: Callable[[], Any]) -> Any:  # noqa: ANN401
+    """Take the compiled model from the cache, or compile what `read` gives and keep it; None where it gives nothing."""
+    xml, weights = (bundle.file(name) for name in FILES)
+    cache = ModelCache(
         {
             "files": [bundle.manifest.files[name].sha256 for name in FILES],
             "spec": bundle.manifest.spec.to_json(),
@@ -105,25 +96,38 @@ def _cache(ov: Any, core: Any, bundle: Bundle, chosen: dict[str, str]) -> ModelC
             "cpu": [core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")],
         }
     )
+    compiled = cache.load(ov, chosen, weights)
+    if compiled is not None:
+        return compiled
+    check_places(xml, weights)
+    model = read()
+    if model is None:
+        return None
+    try:
+        compiled = core.compile_model(model, "CPU", {**chosen, **export_settings()})
+    except Exception as error:
+        raise load_error(xml, error) from error
+    cache.store(compiled)
+    return compiled
 
 
-def _compile(ov: Any, core: Any, xml: Path, weights: Path, spec: DecoderSpec, chosen: dict[str, str]) -> Any:  # noqa: ANN401
-    """Bring a model into the paged form where that is possible, and compile it."""
+def _paged(ov: Any, core: Any, xml: Path, weights: Path, spec: DecoderSpec) -> Any:  # noqa: ANN401
+    """Read a model and bring it into the paged form; None where this engine cannot."""
     model = read_model(core, xml, weights)
     hooks = Hooks(model)
     try:
         paged = make_paged(ov, model, spec)
     except Exception:  # noqa: BLE001 - the engine raises types of its own: what it cannot transform is run as it is
-        paged = False
+        return None
     if not paged:
-        # A transformation that stopped half-way may have changed the model.
-        model = read_model(core, xml, weights)
-        hooks = Hooks(model)
-        # Variables go through float32 when they are read and set: only such a cache comes back as it was.
-        chosen = {**chosen, "KV_CACHE_PRECISION": "f32"}
-    # In the paged form a token is a row of a batch, in the other one of a sequence.
-    hooks.install(ov, axis=0 if paged else 1)
-    try:
-        return core.compile_model(model, "CPU", chosen)
-    except Exception as error:
-        raise load_error(xml, error) from error
+        return None
+    # A token is a row of a batch here, of a sequence in the other form.
+    hooks.install(ov, axis=0)
+    return model
+
+
+def _stateful(ov: Any, core: Any, xml: Path, weights: Path) -> Any:  # noqa: ANN401
+    """Read a model as it is."""
+    model = read_model(core, xml, weights)
+    Hooks(model).install(ov, axis=1)
+    return model
