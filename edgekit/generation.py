@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-import time
 from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.decoding import Chosen, Constraint, Decoding, Session
 from edgekit.errors import ContextError, UsageError
+from edgekit.guessing import Drafter
 from edgekit.progress import Progress, Silent
 from edgekit.sampling import Sampler, Sampling
 from edgekit.streaming import StopStrings, TextStream
@@ -21,24 +23,6 @@ if TYPE_CHECKING:
 
 FinishReason = Literal["stop", "length", "cancelled"]
 Ids = Sequence[int] | npt.NDArray[np.integer]
-
-
-class Session(Protocol):
-    """What the loop needs of a `DecoderSession`."""
-
-    @property
-    def vocab_size(self) -> int:
-        """Size of a row of logits."""
-
-    @property
-    def context(self) -> int:
-        """Capacity in tokens."""
-
-    def forward(self, tokens: Ids, last: int = 1, progress: Progress | None = None) -> npt.NDArray[np.float32]:
-        """Append tokens and return logits, float32 [last, vocab_size]."""
-
-    def align(self, tokens: Ids) -> int:
-        """Keep the common prefix and return its length."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +60,16 @@ class Timings:
     prefill_seconds: float
     """From the prompt to the first token."""
     decode_tokens: int
-    """Tokens that were computed one by one: all but the first, and the end of the sequence where it came."""
+    """Tokens after those of the first pass, and the end of the sequence where it came."""
     decode_seconds: float
+    passes: int
+    """Passes over the weights that these took: as many as tokens, unless some were forced or guessed rightly."""
+    forced_tokens: int
+    """Tokens that a schema left no choice about."""
+    guessed_tokens: int
+    """Guesses that were computed along with a pass."""
+    accepted_tokens: int
+    """Guesses that were right."""
 
     @property
     def prefill_tokens_per_second(self) -> float:
@@ -130,18 +122,31 @@ class Generation:
         options: Options,
         tokenizer: Tokenizer | None = None,
         progress: Progress | None = None,
+        *,
+        drafter: Drafter | None = None,
+        constraint: Constraint | None = None,
     ) -> None:
         if options.stop and tokenizer is None:
             raise UsageError("stop strings need a tokenizer", "this model is driven by token ids: stop at ids")
-        self._session = session
         self._prompt = _checked_prompt(prompt_ids, session)
         self._options = options
+        self._constraint = constraint
         self._text = _Text(tokenizer, options.stop)
         self._progress = _Watch(progress or Silent())
+        # The last token needs no room: it is not computed.
+        room = session.context - len(self._prompt) + 1
+        self._decoding = Decoding(
+            session,
+            self._prompt,
+            Sampler(options.sampling),
+            min(room, options.max_tokens or room),
+            drafter=drafter,
+            constraint=constraint,
+            progress=self._progress,
+        )
         self._tokens: list[int] = []
         self._logprobs: list[float] = []
         self._pieces: list[str] = []
-        self._reused = 0
         self._prefill_seconds = 0.0
         self._decode_tokens = 0
         self._decode_seconds = 0.0
@@ -170,12 +175,17 @@ class Generation:
     @property
     def reply(self) -> Reply:
         """What there is of the answer."""
+        counts = self._decoding.counts
         timings = Timings(
             prompt_tokens=len(self._prompt),
-            reused_tokens=self._reused,
+            reused_tokens=counts.reused_tokens,
             prefill_seconds=self._prefill_seconds,
             decode_tokens=self._decode_tokens,
             decode_seconds=self._decode_seconds,
+            passes=counts.passes,
+            forced_tokens=counts.forced_tokens,
+            guessed_tokens=counts.guessed_tokens,
+            accepted_tokens=counts.accepted_tokens,
         )
         return Reply(
             text="".join(self._pieces),
@@ -187,51 +197,27 @@ class Generation:
 
     def _run(self) -> Generator[Step, None, None]:
         try:
-            yield from self._decode(*self._prefill())
+            with contextlib.closing(self._decoding.run(self._progress.check)) as chosen:
+                yield from self._read(chosen)
         except _CancelledError:
             return
 
-    def _prefill(self) -> tuple[npt.NDArray[np.float32], float]:
-        """Compute what is not in the cache, at least the last token; return its logits and when it began."""
-        began = time.perf_counter()
-        # The last token is left out, so that it is computed in any case: its logits are not in the cache.
-        self._reused = self._session.align(self._prompt[:-1].tolist())
-        new = self._prompt[self._reused :]
-        self._progress.start("Reading the prompt", len(new), "tokens")
-        try:
-            logits = self._session.forward(new, progress=self._progress)
-        finally:
-            self._progress.finish()
-        return logits[-1], began
-
-    def _decode(self, logits: npt.NDArray[np.float32], began: float) -> Iterator[Step]:
-        sampler = Sampler(self._options.sampling)
-        length = len(self._prompt)
-        # The last token needs no room: it is not computed.
-        limit = self._session.context - length + 1
-        limit = min(limit, self._options.max_tokens or limit)
-        history = np.empty(length + limit, np.int64)
-        history[:length] = self._prompt
-        for count in range(limit):
-            if count:
-                began = time.perf_counter()
-                logits = self._session.forward(history[length + count - 1 : length + count])[-1]
-            token, logprob = sampler.choose(logits, history[: length + count])
-            ended = token in self._options.eos_ids
-            if not ended:
-                history[length + count] = token
-                step = self._keep(Step(token, logprob, self._text.push(token)))
-            self._measure(count, time.perf_counter() - began)
-            if ended:
-                self._finish_reason = "stop"
+    def _read(self, chosen: Iterator[Chosen]) -> Iterator[Step]:
+        finish_reason: FinishReason = "length"
+        for each in chosen:
+            self._measure(each)
+            if each.token in self._options.eos_ids:
+                finish_reason = "stop"
                 break
+            step = self._keep(Step(each.token, each.logprob, self._text.push(each.token)))
             yield step
             if self._text.stopped:
                 self._finish_reason = "stop"
                 return
-            self._progress.check()
-        else:
-            self._finish_reason = "length"
+            if self._constraint is not None and self._constraint.finished:
+                finish_reason = "stop"
+                break
+        self._finish_reason = finish_reason
         if rest := self._text.flush():
             yield self._keep(Step(None, 0.0, rest))
         if self._text.stopped:
@@ -244,12 +230,12 @@ class Generation:
         self._pieces.append(step.text)
         return step
 
-    def _measure(self, count: int, seconds: float) -> None:
-        if count:
+    def _measure(self, chosen: Chosen) -> None:
+        if chosen.decoded:
             self._decode_tokens += 1
-            self._decode_seconds += seconds
+            self._decode_seconds += chosen.seconds
         else:
-            self._prefill_seconds = seconds
+            self._prefill_seconds += chosen.seconds
 
 
 def generate(
@@ -258,6 +244,9 @@ def generate(
     options: Options | None = None,
     tokenizer: Tokenizer | None = None,
     progress: Progress | None = None,
+    *,
+    drafter: Drafter | None = None,
+    constraint: Constraint | None = None,
 ) -> Generation:
     """Generate an answer to a prompt; what the session's cache shares with the prompt is not computed again.
 
@@ -267,12 +256,16 @@ def generate(
         options: How and how long; greedy without end by default.
         tokenizer: Makes the steps' text; without one they have none.
         progress: Is told of the prompt's tokens as they are computed.
+        drafter: Guesses at tokens to come, which are checked along with a pass.
+        constraint: What the answer must look like.
 
     Raises:
         UsageError: no prompt, an id outside of the vocabulary, or stop strings without a tokenizer.
         ContextError: the prompt is longer than the context; nothing was computed.
     """
-    return Generation(session, prompt_ids, options or Options(), tokenizer, progress)
+    return Generation(
+        session, prompt_ids, options or Options(), tokenizer, progress, drafter=drafter, constraint=constraint
+    )
 
 
 class _CancelledError(Exception):

@@ -6,15 +6,17 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from edgekit import encoding
 from edgekit.bundle import Bundle
 from edgekit.decoder import Float32, KvPrecision, LoadOptions
+from edgekit.draft_model import ModelDrafter, check_vocabulary, relative_cost
 from edgekit.encoder_session import EncoderSession, open_encoder_session
 from edgekit.encoding import Classification, Span
 from edgekit.errors import BundleError, SessionBusyError, UsageError
 from edgekit.generation import Generation, Reply, generate
+from edgekit.guessing import Drafter, PromptLookup
 from edgekit.prompts import Prompt, Settings, ids_of, options_of
 from edgekit.registry import choose_runtime
 from edgekit.session import DecoderSession, open_session
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from edgekit.progress import Progress
 
 DEFAULT_CONTEXT = 4096
+
+Draft: TypeAlias = 'Literal["lookup"] | Model | None'
+"""Who guesses at tokens to come."""
 
 
 def load(
@@ -168,6 +173,7 @@ class Model:
         *,
         system: str | None = None,
         raw: bool = False,
+        draft: Draft = "lookup",
         progress: Progress | None = None,
         **settings: Unpack[Settings],
     ) -> Stream:
@@ -178,6 +184,8 @@ class Model:
                 messages; or token ids.
             system: A system message in front of it.
             raw: Send a text as it is, without the chat template.
+            draft: Who guesses at tokens to come, which are checked along with a pass where that pays: "lookup" expects
+                what followed the last tokens earlier; a loaded smaller model of the same vocabulary; None for nobody.
             progress: Is told of the prompt's tokens as they are computed.
             settings: max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, seed, stop; see `Options` and
                 `Sampling`. What is not given is as the checkpoint's publisher set it.
@@ -194,13 +202,14 @@ class Model:
         session = self.session
         ids = ids_of(self.bundle, lambda: self.tokenizer, prompt, system=system, raw=raw)
         options = options_of(self.bundle, settings)
+        drafter = self._drafter(draft)
         tokenizer = self.tokenizer if self.bundle.tokenizer_path() is not None else None
         if not self._lock.acquire(blocking=False):
             raise SessionBusyError(
                 "the model is answering another caller", "read that stream to its end or close it; load once per thread"
             )
         try:
-            generation = generate(session, ids, options, tokenizer, progress)
+            generation = generate(session, ids, options, tokenizer, progress, drafter=drafter)
         except BaseException:
             self._lock.release()
             raise
@@ -212,14 +221,27 @@ class Model:
         *,
         system: str | None = None,
         raw: bool = False,
+        draft: Draft = "lookup",
         progress: Progress | None = None,
         **settings: Unpack[Settings],
     ) -> Reply:
         """Answer a prompt at once. Arguments and errors are those of `stream`."""
-        with self.stream(prompt, system=system, raw=raw, progress=progress, **settings) as stream:
+        with self.stream(prompt, system=system, raw=raw, draft=draft, progress=progress, **settings) as stream:
             for _ in stream:
                 pass
         return stream.reply
+
+    def _drafter(self, draft: Draft) -> Drafter | None:
+        if draft is None:
+            return None
+        if isinstance(draft, Model):
+            if draft is self:
+                raise UsageError("a model cannot guess for itself", "load a smaller one")
+            check_vocabulary(draft.bundle, self.bundle)
+            return ModelDrafter(draft.session, relative_cost(draft.bundle, self.bundle))
+        if draft != "lookup":
+            raise UsageError(f"draft is {draft!r}", 'it may be "lookup", a loaded model, or None')
+        return PromptLookup()
 
     def close(self) -> None:
         """Free the engine's memory. Closing twice does nothing.

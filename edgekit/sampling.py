@@ -65,12 +65,13 @@ class Sampler:
         self._scratch: Float32 | None = None  # new memory for each token costs more than the sum itself
         self._random = np.random.Generator(np.random.PCG64(self._seed))
 
-    def choose(self, logits: Float32, history: npt.ArrayLike) -> tuple[int, float]:
+    def choose(self, logits: Float32, history: npt.ArrayLike, scores: Float32 | None = None) -> tuple[int, float]:
         """Choose the next token.
 
         Args:
-            logits: float32 [vocab_size], left as they are; -inf excludes a token.
+            logits: float32 [vocab_size], left as they are.
             history: The ids of all tokens so far, prompt included; an integer array is fastest.
+            scores: What to choose by, where that is not the logits themselves; -inf excludes a token.
 
         Returns:
             The token and the natural logarithm of its probability under the logits as the model gave them.
@@ -79,7 +80,7 @@ class Sampler:
             EdgekitError: the logits are NaN or infinite.
         """
         past = np.asarray(history, dtype=np.int64)
-        scores = self._penalized(logits, past)
+        scores = self._penalized(logits if scores is None else scores, past)
         token = int(scores.argmax()) if self._sampling.temperature == 0 else self._draw(scores, len(past))
         if self._scratch is None or len(self._scratch) != len(logits):
             self._scratch = np.empty(len(logits), np.float32)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from edgekit.decoder import Decoder, Float32, LoadOptions, Tokens
 from edgekit.errors import ContextError, EdgekitError, SessionBusyError, UsageError
+from edgekit.guessing import PassCosts
 from edgekit.kvfile import read_state, write_state
 from edgekit.progress import Progress, Silent
 from edgekit.registry import choose_runtime
@@ -30,13 +31,16 @@ class DecoderSession:
 
     `identity` names the weights and the format; a saved cache is taken back only where it is the same.
     `border` is LongRoPE's: once the total length passes it, every position is computed with another table, so
-    crossing it, or going back over it, computes the tokens again.
+    crossing it, or going back over it, computes the tokens again. `pass_costs` are the runtime's.
     """
 
-    def __init__(self, decoder: Decoder, *, identity: str = "", border: int | None = None) -> None:
+    def __init__(
+        self, decoder: Decoder, *, identity: str = "", border: int | None = None, pass_costs: PassCosts = ()
+    ) -> None:
         self._decoder = decoder
         self._identity = identity
-        self._border = border
+        self.border = border
+        self.pass_costs = pass_costs
         self._tokens: list[int] = []
         self._long = False
         self._closed = False
@@ -185,7 +189,7 @@ class DecoderSession:
 
     def _is_long(self, length: int) -> bool:
         """Whether a sequence of this length is computed with LongRoPE's second table."""
-        return self._border is not None and length > self._border
+        return self.border is not None and length > self.border
 
     def _refresh(self) -> None:
         """Compute the tokens again if the session was rewound over the border: a saved cache must fit its length."""
@@ -216,4 +220,5 @@ def open_session(bundle: Bundle, runtime: str, options: LoadOptions) -> DecoderS
     weights = hashlib.sha256("".join(bundle.manifest.files[name].sha256 for name in entry.files).encode())
     identity = f"{chosen.name} {options.kv} {weights.hexdigest()}"
     decoder = chosen.open_decoder(bundle, options)
-    return DecoderSession(decoder, identity=identity, border=bundle.manifest.decoder_spec.border)
+    border = bundle.manifest.decoder_spec.border
+    return DecoderSession(decoder, identity=identity, border=border, pass_costs=chosen.pass_costs)

@@ -38,6 +38,7 @@ class OnnxRuntime:
 
     name = "onnx"
     format = "onnx"
+    pass_costs = ((1, 1.0), (2, 1.14), (4, 1.61), (8, 2.6), (16, 4.6))
 
     def available(self) -> Availability:
         """Say whether onnxruntime is installed and new enough."""

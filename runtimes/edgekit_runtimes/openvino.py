@@ -30,6 +30,7 @@ class OpenvinoRuntime:
 
     name = "openvino"
     format = "openvino"
+    pass_costs = ((1, 1.0), (2, 1.0), (4, 1.18), (8, 1.55), (16, 2.25))
 
     def available(self) -> Availability:
         """Say whether openvino is installed and new enough."""

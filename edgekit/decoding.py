@@ -1,0 +1,200 @@
+"""The tokens of an answer, one after another, in as few passes over the weights as can be."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.guessing import Drafter, Guesses, PassCosts
+from edgekit.progress import Progress
+from edgekit.sampling import Float32, Sampler
+
+Ids = npt.NDArray[np.int64]
+
+
+class Session(Protocol):
+    """What the loop needs of a `DecoderSession`."""
+
+    pass_costs: PassCosts
+    """What a pass over several tokens costs beside one over a single token."""
+    border: int | None
+    """The length that guesses must not cross: behind it every position is computed anew."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Size of a row of logits."""
+
+    @property
+    def context(self) -> int:
+        """Capacity in tokens."""
+
+    @property
+    def length(self) -> int:
+        """How many tokens are in the cache."""
+
+    def forward(
+        self, tokens: Sequence[int] | npt.NDArray[np.integer], last: int = 1, progress: Progress | None = None
+    ) -> Float32:
+        """Append tokens and return logits, float32 [last, vocab_size]."""
+
+    def align(self, tokens: Sequence[int] | npt.NDArray[np.integer]) -> int:
+        """Keep the common prefix and return its length."""
+
+    def rewind(self, length: int) -> None:
+        """Forget all tokens behind the first `length`."""
+
+
+class Constraint(Protocol):
+    """What an answer must look like, followed token by token."""
+
+    finished: bool
+    """Whether the answer is whole and nothing may follow."""
+
+    def start(self) -> Sequence[int]:
+        """Return the tokens that every answer begins with; they count as accepted."""
+
+    def allow(self, logits: Float32) -> Float32:
+        """Return a copy of float32 [vocab_size] logits with -inf at each token that may not come next."""
+
+    def accept(self, token: int) -> Sequence[int]:
+        """Take the token that was chosen and return those that must follow it; they count as accepted, too."""
+
+
+class Chosen(NamedTuple):
+    """A token, and how it came about."""
+
+    token: int
+    logprob: float
+    """Under the model's own logits; 0 for a token that the constraint forced, which the model was not asked about."""
+    decoded: bool
+    """Whether it came after the first pass, the one that computed the prompt."""
+    seconds: float
+
+
+class Counts:
+    """What an answer took so far."""
+
+    reused_tokens = 0
+    passes = 0
+    """Over the weights, after the one that computed the prompt."""
+    guessed_tokens = 0
+    accepted_tokens = 0
+    forced_tokens = 0
+
+
+class Decoding:
+    """An answer being made. `run` gives its tokens; the session then holds all of them but those not yet computed.
+
+    Rows of logits are valid as long as the tokens chosen from them are those that were guessed, so one pass may give
+    several tokens. Tokens that a constraint forces are not chosen at all: they are computed with the next pass.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        prompt: Ids,
+        sampler: Sampler,
+        limit: int,
+        *,
+        drafter: Drafter | None,
+        constraint: Constraint | None,
+        progress: Progress,
+    ) -> None:
+        self.counts = Counts()
+        self._session, self._sampler, self._limit = session, sampler, limit
+        self._guesses = None if drafter is None else Guesses(drafter, session.pass_costs)
+        self._constraint = constraint
+        self._progress = progress
+        # The last token needs no room in the context: it is not computed.
+        self._history = np.empty(len(prompt) + limit, np.int64)
+        self._history[: len(prompt)] = prompt
+        self._length = len(prompt)
+        self._computed = 0
+        """How many tokens of the history the session holds, wrong guesses behind them not counted."""
+        self._rows: Float32 | None = None
+        self._drafts: Ids = self._history[:0]
+        self._base = 0
+        """The length of the history when `_rows` were computed: row k chooses the token at `_base` + k."""
+
+    def run(self, check: Callable[[], None]) -> Generator[Chosen, None, None]:
+        """Give at most `limit` tokens; whoever reads them ends it. `check` may raise between two of them."""
+        forced = deque(self._constraint.start() if self._constraint else ())
+        try:
+            for _ in range(self._limit):
+                began = time.perf_counter()
+                decoded = self._base > 0
+                if forced:
+                    token, logprob = forced.popleft(), 0.0
+                    self.counts.forced_tokens += 1
+                else:
+                    token, logprob = self._choose()
+                    if self._constraint:
+                        forced.extend(self._constraint.accept(token))
+                yield Chosen(token, logprob, decoded, time.perf_counter() - began)
+                self._append(token)
+                check()
+        finally:
+            if len(self._drafts):
+                self._session.rewind(min(self._computed, self._session.length))
+
+    def _choose(self) -> tuple[int, float]:
+        if self._rows is None:
+            self._pass()
+        assert self._rows is not None
+        logits = self._rows[self._length - self._base]
+        scores = self._constraint.allow(logits) if self._constraint else logits
+        return self._sampler.choose(logits, self._history[: self._length], scores)
+
+    def _append(self, token: int) -> None:
+        if self._rows is not None:
+            place = self._length - self._base
+            if place < len(self._drafts) and self._drafts[place] == token:
+                self._computed += 1
+                self.counts.accepted_tokens += 1
+            else:
+                self._rows = None
+        self._history[self._length] = token
+        self._length += 1
+
+    def _pass(self) -> None:
+        """Compute all tokens that the session lacks, and guesses behind them."""
+        if self._base:
+            new = self._next()
+            self._rows = self._session.forward(new, last=1 + len(self._drafts))
+            self.counts.passes += 1
+        else:
+            self._rows = self._prefill()
+        self._base = self._computed = self._length
+
+    def _prefill(self) -> Float32:
+        # The last token is left out, so that it is computed in any case: its logits are not in the cache.
+        self.counts.reused_tokens = self._session.align(self._history[: self._length - 1].tolist())
+        new = self._history[self.counts.reused_tokens : self._length]
+        self._progress.start("Reading the prompt", len(new), "tokens")
+        try:
+            return self._session.forward(new, progress=self._progress)
+        finally:
+            self._progress.finish()
+
+    def _next(self) -> Ids:
+        """Return the tokens of the next pass, and bring the session to where they begin."""
+        if len(self._drafts):
+            self._session.rewind(self._computed)
+        new = self._history[self._computed : self._length]
+        if self._guesses is None:
+            return new
+        self._guesses.learn(len(self._drafts), self._computed - self._base)
+        self._drafts = self._guesses.propose(self._history[: self._length], self._room())
+        self.counts.guessed_tokens += len(self._drafts)
+        return np.concatenate([new, self._drafts]) if len(self._drafts) else new
+
+    def _room(self) -> int:
+        """Return how many guesses fit behind what is known: into the context, the answer, and before the border."""
+        room = min(self._session.context - self._length, len(self._history) - self._length - 1)
+        border = self._session.border
+        return room if border is None or self._length > border else min(room, border - self._length)
