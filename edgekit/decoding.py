@@ -65,6 +65,10 @@ class Constraint(Protocol):
         """Take the token that was chosen and return those that must follow it; they count as accepted, too."""
 
 
+Roll = Callable[[int], Sequence[int] | None]
+"""Returns a shorter prompt once the context is full, given how many tokens the answer has; None where there is none."""
+
+
 class Chosen(NamedTuple):
     """A token, and how it came about."""
 
@@ -99,35 +103,40 @@ class Decoding:
         session: Session,
         prompt: Ids,
         sampler: Sampler,
-        limit: int,
+        limit: int | None,
         *,
+        roll: Roll | None,
         drafter: Drafter | None,
         constraint: Constraint | None,
         progress: Progress,
     ) -> None:
         self.counts = Counts()
-        self._session, self._sampler, self._limit = session, sampler, limit
+        self._session, self._sampler, self._limit, self._roll = session, sampler, limit, roll
         self._guesses = None if drafter is None else Guesses(drafter, session.pass_costs)
         self._constraint = constraint
         self._progress = progress
         # The last token needs no room in the context: it is not computed.
-        self._history = np.empty(len(prompt) + limit, np.int64)
+        self._history = np.empty(session.context + 1, np.int64)
         self._history[: len(prompt)] = prompt
-        self._length = len(prompt)
+        self._prompt_length = self._length = len(prompt)
         self._computed = 0
         """How many tokens of the history the session holds, wrong guesses behind them not counted."""
+        self._prefilled = False
         self._rows: Float32 | None = None
         self._drafts: Ids = self._history[:0]
         self._base = 0
         """The length of the history when `_rows` were computed: row k chooses the token at `_base` + k."""
 
     def run(self, check: Callable[[], None]) -> Generator[Chosen, None, None]:
-        """Give at most `limit` tokens; whoever reads them ends it. `check` may raise between two of them."""
+        """Give the answer's tokens up to the limit, or until the context is full and nothing in it can make room.
+
+        Whoever reads them ends it earlier; `check` may raise between two of them.
+        """
         forced = deque(self._constraint.start() if self._constraint else ())
         try:
-            for _ in range(self._limit):
+            while self._answered != self._limit and self._has_room():
                 began = time.perf_counter()
-                decoded = self._base > 0
+                decoded = self._prefilled
                 if forced:
                     token, logprob = forced.popleft(), 0.0
                     self.counts.forced_tokens += 1
@@ -141,6 +150,25 @@ class Decoding:
         finally:
             if len(self._drafts):
                 self._session.rewind(min(self._computed, self._session.length))
+
+    @property
+    def _answered(self) -> int:
+        return self._length - self._prompt_length
+
+    def _has_room(self) -> bool:
+        """Whether all tokens so far can be computed; where not, make room if that is possible."""
+        if self._length <= self._session.context:
+            return True
+        answer = self._history[self._prompt_length : self._length].copy()
+        prompt = self._roll(len(answer)) if self._roll else None
+        if prompt is None or len(prompt) + len(answer) > self._session.context:
+            return False
+        self._prompt_length = len(prompt)
+        self._length = len(prompt) + len(answer)
+        self._history[: self._length] = [*prompt, *answer]
+        self._rows, self._drafts = None, self._history[:0]
+        self._computed = self._session.align(self._history[: self._length - 1].tolist())
+        return True
 
     def _choose(self) -> tuple[int, float]:
         if self._rows is None:
@@ -163,12 +191,13 @@ class Decoding:
 
     def _pass(self) -> None:
         """Compute all tokens that the session lacks, and guesses behind them."""
-        if self._base:
+        if self._prefilled:
             new = self._next()
             self._rows = self._session.forward(new, last=1 + len(self._drafts))
             self.counts.passes += 1
         else:
             self._rows = self._prefill()
+            self._prefilled = True
         self._base = self._computed = self._length
 
     def _prefill(self) -> Float32:
@@ -188,13 +217,16 @@ class Decoding:
         new = self._history[self._computed : self._length]
         if self._guesses is None:
             return new
-        self._guesses.learn(len(self._drafts), self._computed - self._base)
+        if len(self._drafts):
+            self._guesses.learn(len(self._drafts), self._computed - self._base)
         self._drafts = self._guesses.propose(self._history[: self._length], self._room())
         self.counts.guessed_tokens += len(self._drafts)
         return np.concatenate([new, self._drafts]) if len(self._drafts) else new
 
     def _room(self) -> int:
         """Return how many guesses fit behind what is known: into the context, the answer, and before the border."""
-        room = min(self._session.context - self._length, len(self._history) - self._length - 1)
+        room = self._session.context - self._length
+        if self._limit is not None:
+            room = min(room, self._limit - self._answered - 1)
         border = self._session.border
         return room if border is None or self._length > border else min(room, border - self._length)

@@ -15,6 +15,7 @@ from edgekit.decoding import Chosen, Constraint, Decoding, Session
 from edgekit.errors import ContextError, UsageError
 from edgekit.guessing import Drafter
 from edgekit.progress import Progress, Silent
+from edgekit.rolling import Overflow, Rolling
 from edgekit.sampling import Sampler, Sampling
 from edgekit.streaming import StopStrings, TextStream
 
@@ -36,6 +37,8 @@ class Options:
     sampling: Sampling = field(default_factory=Sampling)
     max_tokens: int | None = None
     """None goes on until the model ends or the context is full."""
+    overflow: Overflow = "stop"
+    """What happens once the context is full: "stop" ends the answer, "error" says so, "roll" leaves out old turns."""
     eos_ids: Collection[int] = ()
     """Each of them ends the answer and is no part of it."""
     stop: tuple[str, ...] = ()
@@ -95,6 +98,8 @@ class Reply:
     finish_reason: FinishReason
     """"stop": the model ended or a stop string came; "length": max_tokens or the context; "cancelled": closed."""
     timings: Timings
+    dropped_messages: int = 0
+    """How many of the oldest messages (the opening ones do not count) were left out to make room."""
 
     def __str__(self) -> str:
         return self.text
@@ -125,21 +130,23 @@ class Generation:
         *,
         drafter: Drafter | None = None,
         constraint: Constraint | None = None,
+        rolling: Rolling | None = None,
     ) -> None:
         if options.stop and tokenizer is None:
             raise UsageError("stop strings need a tokenizer", "this model is driven by token ids: stop at ids")
         self._prompt = _checked_prompt(prompt_ids, session)
         self._options = options
         self._constraint = constraint
+        self._rolling = rolling
+        self._context = session.context
         self._text = _Text(tokenizer, options.stop)
         self._progress = _Watch(progress or Silent())
-        # The last token needs no room: it is not computed.
-        room = session.context - len(self._prompt) + 1
         self._decoding = Decoding(
             session,
             self._prompt,
             Sampler(options.sampling),
-            min(room, options.max_tokens or room),
+            options.max_tokens,
+            roll=rolling.roll if rolling else None,
             drafter=drafter,
             constraint=constraint,
             progress=self._progress,
@@ -193,6 +200,7 @@ class Generation:
             logprobs=tuple(self._logprobs),
             finish_reason=self._finish_reason,
             timings=timings,
+            dropped_messages=self._rolling.dropped if self._rolling else 0,
         )
 
     def _run(self) -> Generator[Step, None, None]:
@@ -217,11 +225,20 @@ class Generation:
             if self._constraint is not None and self._constraint.finished:
                 finish_reason = "stop"
                 break
+        if finish_reason == "length" and self._options.overflow == "error":
+            self._refuse_overflow()
         self._finish_reason = finish_reason
         if rest := self._text.flush():
             yield self._keep(Step(None, 0.0, rest))
         if self._text.stopped:
             self._finish_reason = "stop"
+
+    def _refuse_overflow(self) -> None:
+        if len(self._tokens) != self._options.max_tokens:
+            raise ContextError(
+                f"the answer fills the context of {self._context:,} tokens and has not ended",
+                "load the bundle with a larger context, set max_tokens, or let it overflow otherwise",
+            )
 
     def _keep(self, step: Step) -> Step:
         if step.token is not None:
@@ -247,6 +264,7 @@ def generate(
     *,
     drafter: Drafter | None = None,
     constraint: Constraint | None = None,
+    rolling: Rolling | None = None,
 ) -> Generation:
     """Generate an answer to a prompt; what the session's cache shares with the prompt is not computed again.
 
@@ -258,13 +276,21 @@ def generate(
         progress: Is told of the prompt's tokens as they are computed.
         drafter: Guesses at tokens to come, which are checked along with a pass.
         constraint: What the answer must look like.
+        rolling: Makes room once the context is full; `prompt_ids` are its own.
 
     Raises:
         UsageError: no prompt, an id outside of the vocabulary, or stop strings without a tokenizer.
         ContextError: the prompt is longer than the context; nothing was computed.
     """
     return Generation(
-        session, prompt_ids, options or Options(), tokenizer, progress, drafter=drafter, constraint=constraint
+        session,
+        prompt_ids,
+        options or Options(),
+        tokenizer,
+        progress,
+        drafter=drafter,
+        constraint=constraint,
+        rolling=rolling,
     )
 
 

@@ -120,8 +120,6 @@ class Guesses:
 
     def learn(self, guessed: int, accepted: int) -> None:
         """Take in how many of the last proposal's guesses were right, from its beginning."""
-        if not guessed:
-            return
         self._balance += 1 + accepted - self._cost(guessed)
         self._right[self._kind] = DECAY * self._right[self._kind] + accepted
         # What comes behind the first wrong guess says nothing about the guesses.

@@ -3,7 +3,7 @@
 8 bytes   magic and version
 32 bytes  SHA-256 of all that follows
 8 bytes   length of the header, little endian
-header    JSON: identity, tokens, arrays (name, dtype, shape, position), filled up with spaces
+header    JSON: identity, tokens, notes, arrays (name, dtype, shape, position), filled up with spaces
 arrays    each at a multiple of 64 bytes, mapped when read
 """
 
@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
 
-MAGIC = b"EDGEKV01"
+MAGIC = b"EDGEKV02"
 ALIGNMENT = 64
 HEADER_AT = 48
 MAX_HEADER = 64 << 20
@@ -33,19 +33,38 @@ DAMAGED = "it is damaged: remove it and compute the text again"
 
 
 class StateError(EdgekitError):
-    """A saved cache that is damaged or belongs to another model."""
+    """A saved cache that cannot be taken back."""
+
+
+class ForeignStateError(StateError):
+    """A whole file, but saved with another model, format, runtime or cache precision."""
+
+    def __init__(self, path: Path, notes: dict[str, Any]) -> None:
+        super().__init__(
+            f"{path} was saved with another model, format, runtime or cache precision",
+            "load the bundle as it was loaded when it was saved",
+        )
+        self.notes = notes
+        """What was noted in it, which needs no model to be read."""
 
 
 @dataclass(frozen=True)
 class State:
-    """What a file held: the tokens and the runtime's arrays, mapped read-only."""
+    """What a file held: the tokens, the runtime's arrays, mapped read-only, and what was noted."""
 
     tokens: list[int]
     arrays: dict[str, npt.NDArray[Any]]
+    notes: dict[str, Any]
 
 
-def write_state(path: Path, identity: str, tokens: Sequence[int], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Write a saved cache; the file is whole or absent."""
+def write_state(
+    path: Path,
+    identity: str,
+    tokens: Sequence[int],
+    arrays: Mapping[str, npt.NDArray[Any]],
+    notes: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a saved cache, and JSON values to be noted beside it; the file is whole or absent."""
     entries, position = [], 0
     parts: list[bytes | memoryview] = []
     for name, array in arrays.items():
@@ -56,7 +75,13 @@ def write_state(path: Path, identity: str, tokens: Sequence[int], arrays: Mappin
         padding = bytes(-data.nbytes % ALIGNMENT)
         parts += [data.reshape(-1).view(np.uint8).data, padding]
         position += data.nbytes + len(padding)
-    text = json.dumps({"identity": identity, "tokens": list(map(int, tokens)), "arrays": entries}).encode()
+    header = {
+        "identity": identity,
+        "tokens": list(map(int, tokens)),
+        "notes": dict(notes or {}),
+        "arrays": entries,
+    }
+    text = json.dumps(header).encode()
     text += b" " * (-(len(text) + HEADER_AT) % ALIGNMENT)
     parts = [len(text).to_bytes(8, "little"), text, *parts]
     digest = hashlib.sha256()
@@ -80,7 +105,8 @@ def read_state(path: Path, identity: str) -> State:
     """Read a saved cache.
 
     Raises:
-        StateError: not such a file, cut short, changed, or of another model.
+        ForeignStateError: it is of another model, or was saved in another way.
+        StateError: not such a file, cut short, or changed.
     """
     try:
         with path.open("rb") as file:
@@ -107,11 +133,9 @@ def read_state(path: Path, identity: str) -> State:
 
 
 def _read(path: Path, identity: str, header: dict[str, Any], data: npt.NDArray[np.uint8]) -> State:
+    notes = dict(header["notes"])
     if header["identity"] != identity:
-        raise StateError(
-            f"{path} was saved with another model, format, runtime or cache precision",
-            "load the bundle as it was loaded when it was saved",
-        )
+        raise ForeignStateError(path, notes)
     arrays = {}
     for entry in header["arrays"]:
         if entry["dtype"] not in DTYPES:
@@ -121,4 +145,4 @@ def _read(path: Path, identity: str, header: dict[str, Any], data: npt.NDArray[n
         if any(n < 0 for n in shape) or position < 0 or position + count > len(data):
             raise ValueError(f"array {entry['name']!r} lies outside of the file")
         arrays[str(entry["name"])] = data[position : position + count].view(dtype).reshape(shape)
-    return State([int(token) for token in header["tokens"]], arrays)
+    return State([int(token) for token in header["tokens"]], arrays, notes)

@@ -5,20 +5,24 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from edgekit import encoding
 from edgekit.bundle import Bundle
+from edgekit.chat import Message
+from edgekit.conversation import Chat
 from edgekit.decoder import Float32, KvPrecision, LoadOptions
 from edgekit.draft_model import ModelDrafter, check_vocabulary, relative_cost
 from edgekit.encoder_session import EncoderSession, open_encoder_session
 from edgekit.encoding import Classification, Span
 from edgekit.errors import BundleError, SessionBusyError, UsageError
-from edgekit.generation import Generation, Reply, generate
+from edgekit.generation import Generation, Options, Reply, generate
 from edgekit.guessing import Drafter, PromptLookup
-from edgekit.prompts import Prompt, Settings, ids_of, options_of
+from edgekit.prompts import Prompt, Settings, ids_of_chat, options_of, read_prompt
 from edgekit.registry import choose_runtime
+from edgekit.rolling import Memory, Rolling, check_overflow
 from edgekit.session import DecoderSession, open_session
 from edgekit.tokenizer import Tokenizer
 
@@ -87,6 +91,7 @@ class Model:
         self.runtime = runtime
         """The name of the runtime that executes it."""
         self._lock = threading.Lock()
+        self._memory = Memory()
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -187,8 +192,8 @@ class Model:
             draft: Who guesses at tokens to come, which are checked along with a pass where that pays: "lookup" expects
                 what followed the last tokens earlier; a loaded smaller model of the same vocabulary; None for nobody.
             progress: Is told of the prompt's tokens as they are computed.
-            settings: max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, seed, stop; see `Options` and
-                `Sampling`. What is not given is as the checkpoint's publisher set it.
+            settings: max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, seed, stop, overflow; see
+                `Options` and `Sampling`. What is not given is as the checkpoint's publisher set it.
 
         Returns:
             An iterator of pieces of text, and of empty ones, one for each token, where there is no tokenizer.
@@ -200,8 +205,9 @@ class Model:
             BundleError: the bundle lacks the tokenizer or the chat template that this prompt needs.
         """
         session = self.session
-        ids = ids_of(self.bundle, lambda: self.tokenizer, prompt, system=system, raw=raw)
+        asked = read_prompt(self.bundle, lambda: self.tokenizer, prompt, system=system, raw=raw)
         options = options_of(self.bundle, settings)
+        check_overflow(options.overflow, is_chat=asked.messages is not None)
         drafter = self._drafter(draft)
         tokenizer = self.tokenizer if self.bundle.tokenizer_path() is not None else None
         if not self._lock.acquire(blocking=False):
@@ -209,11 +215,19 @@ class Model:
                 "the model is answering another caller", "read that stream to its end or close it; load once per thread"
             )
         try:
-            generation = generate(session, ids, options, tokenizer, progress, drafter=drafter)
+            rolling = self._rolling(asked.messages, options) if asked.messages is not None else None
+            ids = rolling.ids if rolling else asked.encode()
+            generation = generate(session, ids, options, tokenizer, progress, drafter=drafter, rolling=rolling)
         except BaseException:
             self._lock.release()
             raise
-        return Stream(generation, self._lock.release, textless=tokenizer is None)
+
+        def release() -> None:
+            if rolling is not None:
+                self._memory.keep(rolling)
+            self._lock.release()
+
+        return Stream(generation, release, textless=tokenizer is None)
 
     def generate(
         self,
@@ -230,6 +244,35 @@ class Model:
             for _ in stream:
                 pass
         return stream.reply
+
+    def chat(self, system: str | None = None, *, draft: Draft = "lookup", **settings: Unpack[Settings]) -> Chat:
+        """Begin a conversation that remembers its turns; once the context is full it leaves out the oldest ones.
+
+        Args:
+            system: A system message, which always stays.
+            draft: As of `stream`.
+            settings: Those of `stream`, for every turn; `overflow` is "roll" unless it is given.
+        """
+        return Chat(self, system, draft=draft, **settings)
+
+    def resume(self, path: str | os.PathLike[str], *, draft: Draft = "lookup", **settings: Unpack[Settings]) -> Chat:
+        """Go on with a conversation that `Chat.save` wrote, in this process or another.
+
+        Where the model is loaded in another way than it was then, its turns are computed anew.
+
+        Raises:
+            EdgekitError: the file is damaged, or holds no conversation.
+        """
+        return Chat.read(self, Path(path), draft=draft, **settings)
+
+    def _rolling(self, messages: Sequence[Message], options: Options) -> Rolling | None:
+        """Return what makes room for the answer to a conversation, room having been made for its beginning."""
+        if options.overflow != "roll":
+            return None
+        encode = partial(ids_of_chat, self.bundle, self.tokenizer)
+        rolling = Rolling(messages, encode, self.session.context, self._memory.dropped(messages))
+        rolling.make_room(options.max_tokens)
+        return rolling
 
     def _drafter(self, draft: Draft) -> Drafter | None:
         if draft is None:
@@ -284,6 +327,18 @@ class Stream:
         self._generation.close()
         if not self._generation.running:
             self._end()
+
+    def when_ended(self, tell: Callable[[Reply], None]) -> Stream:
+        """Have `tell` called with the answer once the stream has ended or was closed; return the stream itself."""
+        release = self._release
+
+        def told() -> None:
+            if release is not None:
+                release()
+            tell(self._generation.reply)
+
+        self._release = told
+        return self
 
     @property
     def reply(self) -> Reply:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy.typing as npt
 from edgekit.chat import Message, check_messages, render_chat
 from edgekit.errors import BundleError, UsageError
 from edgekit.generation import Ids, Options
+from edgekit.rolling import Overflow
 from edgekit.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -33,6 +36,17 @@ class Settings(TypedDict, total=False):
     repetition_penalty: float
     seed: int | None
     stop: str | Sequence[str]
+    overflow: Overflow
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A prompt that was understood."""
+
+    encode: Callable[[], Ids]
+    """Returns its ids."""
+    messages: Sequence[Message] | None = None
+    """The conversation, its system message included, where the prompt is one."""
 
 
 def options_of(bundle: Bundle, settings: Mapping[str, Any]) -> Options:
@@ -52,20 +66,24 @@ def options_of(bundle: Bundle, settings: Mapping[str, Any]) -> Options:
     merged = {**defaults, **settings}
     stop = merged.pop("stop", ())
     max_tokens = merged.pop("max_tokens", None)
+    overflow = merged.pop("overflow", "stop")
     return Options(
         sampling=Sampling(**merged),
         max_tokens=max_tokens,
+        overflow=overflow,
         eos_ids=frozenset(bundle.manifest.eos_ids),
         stop=(stop,) if isinstance(stop, str) else tuple(stop),
     )
 
 
-def ids_of(bundle: Bundle, tokenizer: Callable[[], Tokenizer], prompt: Prompt, *, system: str | None, raw: bool) -> Ids:
-    """Return a prompt's ids.
+def read_prompt(
+    bundle: Bundle, tokenizer: Callable[[], Tokenizer], prompt: Prompt, *, system: str | None, raw: bool
+) -> Asked:
+    """Return what a prompt means: its ids once they are asked for, and the conversation that they are.
 
     Args:
         bundle: Its chat template is used for messages, and for a text that is not `raw`.
-        tokenizer: Opens the tokenizer; not called for ids.
+        tokenizer: Opens the tokenizer; not called for a prompt that is ids.
         prompt: A text, chat messages or ids.
         system: A system message to put in front.
         raw: Take the text as it is.
@@ -77,7 +95,7 @@ def ids_of(bundle: Bundle, tokenizer: Callable[[], Tokenizer], prompt: Prompt, *
     if not isinstance(prompt, str) and not _is_chat(prompt):
         if system is not None or raw:
             raise UsageError("system and raw go with a text, not with token ids")
-        return prompt  # type: ignore[return-value]  # what is left; the loop checks every id
+        return Asked(lambda: prompt)  # type: ignore[arg-type, return-value]  # what is left; the loop checks every id
     template = None if raw else bundle.chat_template()
     if isinstance(prompt, str):
         if not prompt:
@@ -86,15 +104,30 @@ def ids_of(bundle: Bundle, tokenizer: Callable[[], Tokenizer], prompt: Prompt, *
             if system is not None:
                 why = "the prompt is raw" if raw else f"{bundle.path} has no chat template"
                 raise UsageError(f"a system message needs a chat template, and {why}", "put it into the prompt's text")
-            return _encoded(tokenizer(), prompt, add_special_tokens=True)
+            return Asked(partial(_encoded, tokenizer(), prompt, add_special_tokens=True))
         messages: Sequence[Message] = [{"role": "user", "content": prompt}]
     else:
         if raw:
             raise UsageError("a raw prompt is a text, not messages", "leave out raw")
         messages = prompt  # type: ignore[assignment]  # _is_chat
+    messages = _opened(messages, system)
+    return Asked(lambda: ids_of_chat(bundle, tokenizer(), messages), messages)
+
+
+def ids_of_chat(bundle: Bundle, tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
+    """Return the ids of a conversation, up to where the model's answer begins.
+
+    Raises:
+        UsageError: the template refuses the messages.
+        BundleError: there is no template, or it fails.
+    """
+    template = bundle.chat_template()
     if template is None:
         raise BundleError(f"{bundle.path} has no chat template", "give the prompt as one text")
-    return _encoded(tokenizer(), _rendered(bundle, template, messages, system), add_special_tokens=False)
+    manifest = bundle.manifest
+    # A token that the checkpoint does not have is not defined for the template, as in transformers.
+    text = render_chat(template, messages, bos_token=manifest.bos_token or None, eos_token=manifest.eos_token or None)
+    return _encoded(tokenizer, text, add_special_tokens=False)
 
 
 def _is_chat(prompt: object) -> bool:
@@ -104,15 +137,14 @@ def _is_chat(prompt: object) -> bool:
     return isinstance(prompt, Sequence) and any(isinstance(item, (Mapping, str)) for item in prompt)
 
 
-def _rendered(bundle: Bundle, template: str, messages: Sequence[Message], system: str | None) -> str:
+def _opened(messages: Sequence[Message], system: str | None) -> Sequence[Message]:
+    """Return a conversation with the system message in front."""
     check_messages(messages)
-    if system is not None:
-        if messages[0]["role"] == "system":
-            raise UsageError("there is a system message already", "leave out system, or the first message")
-        messages = [{"role": "system", "content": system}, *messages]
-    manifest = bundle.manifest
-    # A token that the checkpoint does not have is not defined for the template, as in transformers.
-    return render_chat(template, messages, bos_token=manifest.bos_token or None, eos_token=manifest.eos_token or None)
+    if system is None:
+        return messages
+    if messages[0]["role"] == "system":
+        raise UsageError("there is a system message already", "leave out system, or the first message")
+    return [{"role": "system", "content": system}, *messages]
 
 
 def _encoded(tokenizer: Tokenizer, text: str, *, add_special_tokens: bool) -> list[int]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -111,19 +111,23 @@ class DecoderSession:
                 raise UsageError(f"cannot rewind to {length} tokens: the session holds {len(self._tokens)}")
             del self._tokens[length:]
 
-    def save(self, path: str | Path) -> None:
-        """Write the cache and its tokens to a file, which `restore` takes back in any process with the same bundle."""
+    def save(self, path: str | Path, notes: Mapping[str, Any] | None = None) -> None:
+        """Write the cache and its tokens to a file, which `restore` takes back in any process with the same bundle.
+
+        `notes` are JSON values of the caller's own, which `restore` returns.
+        """
         with self._exclusive():
             self._refresh()
             # Of no tokens an engine may have no arrays.
             arrays = dict(self._decoder.read_cache(len(self._tokens))) if self._tokens else {}
-            write_state(Path(path), self._identity, self._tokens, arrays)
+            write_state(Path(path), self._identity, self._tokens, arrays, notes)
 
-    def restore(self, path: str | Path) -> None:
-        """Take back what `save` wrote; what the session held is forgotten.
+    def restore(self, path: str | Path) -> dict[str, Any]:
+        """Take back what `save` wrote, and return its notes; what the session held is forgotten.
 
         Raises:
-            EdgekitError: the file is damaged, of another model, or longer than this session's context.
+            ForeignStateError: the file is of another model, format, runtime or cache precision; nothing is forgotten.
+            EdgekitError: the file is damaged, or longer than this session's context.
         """
         with self._exclusive():
             state = read_state(Path(path), self._identity)
@@ -140,6 +144,7 @@ class DecoderSession:
                 self._decoder.write_cache(state.arrays)
             self._tokens = list(state.tokens)
             self._long = self._is_long(len(self._tokens))
+            return state.notes
 
     def close(self) -> None:
         """Free the engine's memory. Closing twice does nothing."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from edgekit.cli import figures, reading
 
 if TYPE_CHECKING:
     from edgekit.generation import Reply
-    from edgekit.model import Model, Stream
+    from edgekit.model import Draft, Model, Stream
     from edgekit.prompts import Settings
 
 
@@ -25,9 +27,23 @@ def settings_of(**given: Any) -> Settings:  # noqa: ANN401 - options of several 
 
     settings = {name: value for name, value in given.items() if value is not None}
     stop = tuple(reading.checked(text, "the stop text") for text in settings.get("stop", ()))
-    sampling = {name: value for name, value in settings.items() if name not in ("max_tokens", "stop")}
+    sampling = {name: value for name, value in settings.items() if name not in ("max_tokens", "stop", "overflow")}
     Options(sampling=Sampling(**sampling), max_tokens=settings.get("max_tokens"), stop=stop)
     return cast("Settings", settings)
+
+
+@contextmanager
+def drafter(draft: str) -> Iterator[Draft]:
+    """Load what `--draft` names: a smaller model, unless it is "lookup" or "none"."""
+    if draft == "lookup":
+        yield "lookup"
+    elif draft == "none":
+        yield None
+    else:
+        import edgekit
+
+        with edgekit.load(draft) as small:
+            yield small
 
 
 def show(stream: Stream, *, silent: bool = False, stoppable: bool = False) -> Reply:

@@ -1,22 +1,35 @@
 """`edgekit chat`: a conversation, on a terminal or with a line of standard input for each turn."""
 
 import contextlib
+import enum
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from edgekit.cli import answering, options, reading
 from edgekit.cli.errors import say
-from edgekit.errors import ContextError, UsageError
+from edgekit.errors import ContextError, EdgekitError, UsageError
 
 if TYPE_CHECKING:
-    from edgekit.model import Model
+    from edgekit.conversation import Chat
     from edgekit.progress import Progress
-    from edgekit.prompts import Settings
 
-HELP = """/help   show this
-/reset  forget the conversation
-/exit   end (or Ctrl-D)
+
+class Overflow(str, enum.Enum):
+    """What `--overflow` takes."""
+
+    ROLL = "roll"
+    STOP = "stop"
+    ERROR = "error"
+
+
+HELP = """/help       show this
+/reset      forget the conversation
+/save FILE  keep the conversation, to go on with --resume FILE
+/exit       end (or Ctrl-D)
 Ctrl-C stops the answer that is being written."""
 
 
@@ -32,6 +45,19 @@ def command(
     repetition_penalty: options.RepetitionPenalty = None,
     seed: options.Seed = None,
     stop: options.Stop = None,
+    overflow: Annotated[
+        Overflow,
+        typer.Option("--overflow", help="Once the context is full: leave out the oldest turns, stop, or fail."),
+    ] = Overflow.ROLL,
+    draft: options.Draft = "lookup",
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", metavar="FILE", help="Go on with a conversation that /save kept.", show_default=False),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option("--save", metavar="FILE", help="Keep the conversation here once it ends.", show_default=False),
+    ] = None,
     threads: options.Threads = None,
     context: options.Context = None,
     json: options.Json = False,
@@ -43,33 +69,38 @@ def command(
 
     settings = answering.settings_of(
         max_tokens=max_tokens, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
-        repetition_penalty=repetition_penalty, seed=seed, stop=stop,
+        repetition_penalty=repetition_penalty, seed=seed, stop=stop, overflow=overflow.value,
     )  # fmt: skip
+    if resume is not None and system is not None:
+        raise UsageError("--resume brings the system message of the conversation", "leave out --system")
     if system is not None:
         reading.checked(system, "the system message")
     with (
         watch(brief=True) as progress,
         edgekit.load(bundle, runtime=runtime, threads=threads, context=context, progress=progress) as model,
+        answering.drafter(draft) as guessing,
     ):
-        chat = Chat(model, system, settings, progress=progress, silent=json)
+        if resume is None:
+            conversation = model.chat(system, draft=guessing, **settings)
+        else:
+            conversation = model.resume(resume, draft=guessing, **settings)
+        chat = Talk(conversation, progress=progress, silent=json)
         if sys.stdin.isatty() and not json:
             print(f"{model.bundle.manifest.name} on {model.runtime}. /help shows what there is.", file=sys.stderr)
             chat.talk(_typed_lines(), patient=True)
         else:
             chat.talk(_piped_lines(), patient=False)
+        if save is not None:
+            conversation.save(save)
         if json:
             tables.print_json({**answering.identity(model), "turns": chat.turns})
 
 
-class Chat:
-    """A conversation: its messages, and the turns as JSON values."""
+class Talk:
+    """A conversation at the command line, and its turns as JSON values."""
 
-    def __init__(
-        self, model: "Model", system: str | None, settings: "Settings", *, progress: "Progress", silent: bool
-    ) -> None:
-        self._model, self._settings, self._progress, self._silent = model, settings, progress, silent
-        self._opening = [{"role": "system", "content": system}] if system else []
-        self.messages = list(self._opening)
+    def __init__(self, conversation: "Chat", *, progress: "Progress", silent: bool) -> None:
+        self._conversation, self._progress, self._silent = conversation, progress, silent
         self.turns: list[dict[str, Any]] = []
 
     def talk(self, lines: Iterator[str], *, patient: bool) -> None:
@@ -81,28 +112,37 @@ class Chat:
             if text == "/help":
                 print(HELP, file=sys.stderr)
             elif text == "/reset":
-                self.messages = list(self._opening)
+                self._conversation.reset()
                 print("The conversation is forgotten.", file=sys.stderr)
+            elif text.startswith("/save"):
+                self._save(text.removeprefix("/save").strip(), patient)
             elif text:
                 self._turn(text, patient)
 
     def _turn(self, text: str, patient: bool) -> None:
-        asked = [*self.messages, {"role": "user", "content": text}]
         try:
-            reading.checked(text, "the line")
-            stream = self._model.stream(asked, progress=self._progress, **self._settings)
+            stream = self._conversation.stream(reading.checked(text, "the line"), self._progress)
         except (ContextError, UsageError) as error:
             if not patient:
                 raise
             say(error.message, error.hint if isinstance(error, UsageError) else "/reset forgets the conversation")
             return
         reply = answering.show(stream, silent=self._silent, stoppable=True)
-        if reply.tokens:
-            # What was stopped half-way stays in the conversation as far as it came: that is what the reader saw.
-            self.messages = [*asked, {"role": "assistant", "content": reply.text}]
         self.turns.append({"prompt": text, **answering.reply_json(reply)})
         if patient:
             answering.print_speed(reply)
+
+    def _save(self, file: str, patient: bool) -> None:
+        try:
+            if not file:
+                raise UsageError("/save needs the name of a file", "for example: /save talk.kv")
+            self._conversation.save(file)
+        except EdgekitError as error:
+            if not patient:
+                raise
+            say(error.message, error.hint)
+            return
+        print(f"Kept in {file}.", file=sys.stderr)
 
 
 def _typed_lines() -> Iterator[str]:

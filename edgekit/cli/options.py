@@ -58,3 +58,11 @@ Stop = Annotated[
     list[str] | None,
     typer.Option("--stop", metavar="TEXT", help="End the answer before this text; may be given several times."),
 ]
+Draft = Annotated[
+    str,
+    typer.Option(
+        "--draft",
+        metavar="lookup|none|BUNDLE",
+        help="Who guesses at tokens to come: what was there before, nobody, or a smaller model of the same vocabulary.",
+    ),
+]

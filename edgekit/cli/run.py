@@ -26,6 +26,7 @@ def command(
     repetition_penalty: options.RepetitionPenalty = None,
     seed: options.Seed = None,
     stop: options.Stop = None,
+    draft: options.Draft = "lookup",
     threads: options.Threads = None,
     context: options.Context = None,
     json: options.Json = False,
@@ -48,8 +49,9 @@ def command(
     with (
         watch(brief=True) as progress,
         edgekit.load(bundle, runtime=runtime, threads=threads, context=context, progress=progress) as model,
+        answering.drafter(draft) as guessing,
     ):
-        stream = model.stream(asked, system=system, raw=raw, progress=progress, **settings)
+        stream = model.stream(asked, system=system, raw=raw, draft=guessing, progress=progress, **settings)
         reply = answering.show(stream, silent=json or ids)
         if json:
             tables.print_json({**answering.identity(model), **answering.reply_json(reply)})

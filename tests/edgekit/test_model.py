@@ -1,109 +1,19 @@
 from __future__ import annotations
 
-import dataclasses
 import gc
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from echo_decoder import EchoDecoder
-from manifests import decoder_spec, manifest
-from small_tokenizers import trained
+from stub_runtime import StubRuntime
 
 import edgekit
-from edgekit import registry
-from edgekit.bundle import Bundle
-from edgekit.bundle_writer import BundleWriter
-from edgekit.decoder import Availability, LoadOptions
+from edgekit.decoder import LoadOptions
 from edgekit.errors import BundleError, ContextError, EdgekitError, SessionBusyError, UsageError
-from edgekit.manifest import FormatEntry
 from edgekit.model import Model, load
 from edgekit.tokenizer import Tokenizer
-
-TEMPLATE = (
-    "{{ bos_token }}{% for m in messages %}{{ m.role[0] }}:{{ m.content }}|{% endfor %}"
-    "{% if add_generation_prompt %}a:{% endif %}"
-)
-VOCAB = 420
-
-
-class Alphabet:
-    """Says the letter after the last one, from a to z, and then the end of the sequence."""
-
-    def __init__(self, text: str) -> None:
-        from tokenizers import Tokenizer as Rust
-
-        rust = Rust.from_str(text)
-        letters = [rust.token_to_id(letter) for letter in "abcdefghijklmnopqrstuvwxyz"]
-        self.end = rust.token_to_id("</s>")
-        self.next = dict(zip(letters, [*letters[1:], self.end], strict=True))
-        self.first = letters[0]
-
-    def __call__(self, tokens: Sequence[int]) -> int:
-        return self.next.get(tokens[-1], self.first)
-
-
-class StubRuntime:
-    name = "stub"
-    format = "stub"
-    pass_costs = ((1, 1.0), (16, 2.0))
-
-    def __init__(self) -> None:
-        self.opened: list[LoadOptions] = []
-        self.decoders: list[EchoDecoder] = []
-
-    def available(self) -> Availability:
-        return Availability(ok=True, version="1")
-
-    def open_decoder(self, bundle: Bundle, options: LoadOptions) -> EchoDecoder:
-        self.opened.append(options)
-        self.decoders.append(EchoDecoder(Alphabet(trained("byte_level")), VOCAB, options.context))
-        return self.decoders[-1]
-
-
-@pytest.fixture
-def stub(monkeypatch: pytest.MonkeyPatch) -> StubRuntime:
-    made = StubRuntime()
-    monkeypatch.setattr(registry, "runtime_names", lambda: ["stub"])
-    monkeypatch.setattr(registry, "runtime", lambda name: made)
-    return made
-
-
-@pytest.fixture
-def write(tmp_path: Path, stub: StubRuntime) -> Callable[..., Path]:
-    def make(
-        *, tokenizer: bool = True, template: str | None = TEMPLATE, context_max: int = 200, **changes: Any
-    ) -> Path:
-        with BundleWriter(tmp_path / "tiny.edge", force=True) as writer:
-            files = {"stub/model": b"weights"}
-            if tokenizer:
-                files["tokenizer.json"] = trained("byte_level").encode()
-            if template is not None:
-                files["chat_template.jinja"] = template.encode()
-            for name, content in files.items():
-                (writer.folder / name).parent.mkdir(exist_ok=True)
-                (writer.folder / name).write_bytes(content)
-            spec = dataclasses.replace(decoder_spec(), vocab_size=VOCAB)
-            formats = {"stub": FormatEntry(files=("stub/model",), context_max=context_max)}
-            values = {
-                "spec": spec,
-                "formats": formats,
-                "eos_ids": (Alphabet(trained("byte_level")).end,),
-                "generation": {},
-                **changes,
-            }
-            writer.write(manifest(**values))
-        return tmp_path / "tiny.edge"
-
-    return make
-
-
-@pytest.fixture
-def model(write: Callable[..., Path]) -> Iterator[Model]:
-    with load(write()) as loaded:
-        yield loaded
 
 
 def test_the_example_of_the_design(model: Model) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import edgekit
-from edgekit.cli import answering, main
-from edgekit.cli.chat import Chat
+from edgekit.cli import main
+from edgekit.cli.chat import Talk
 from edgekit.progress import Silent
 
 RunJson = Callable[..., dict[str, Any]]
@@ -36,6 +36,45 @@ def test_reset_forgets(bundle: Path, run_json: RunJson, monkeypatch: pytest.Monk
     assert first["tokens"] == second["tokens"]
 
 
+def test_a_kept_conversation_goes_on(
+    bundle: Path, run_json: RunJson, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "talk.kv"
+    give(monkeypatch, b"hello\nand then?\n")
+    whole = run_json("chat", bundle, "--max-tokens", 8, "--system", "Be brief.")["turns"]
+    give(monkeypatch, f"hello\n/save {file}\n".encode())
+    assert len(run_json("chat", bundle, "--max-tokens", 8, "--system", "Be brief.")["turns"]) == 1
+    give(monkeypatch, b"and then?\n")
+    (turn,) = run_json("chat", bundle, "--max-tokens", 8, "--resume", file, "--save", tmp_path / "later.kv")["turns"]
+    assert turn["tokens"] == whole[1]["tokens"]
+    assert turn["timings"]["reused_tokens"] == whole[1]["timings"]["reused_tokens"]
+    assert (tmp_path / "later.kv").exists()
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "complaint"),
+    [
+        (b"/save\n", [], "/save needs the name of a file"),
+        (b"/save talk.kv\n", [], "has no turns yet"),
+        (b"hello\n", ["--system", "a", "--resume", "b"], "--resume brings the system message"),
+        (b"hello\n", ["--resume", "none.kv"], "cannot read none.kv"),
+        (b"hello\n", ["--overflow", "spill"], "--overflow"),
+        (b"hello\n", ["--draft", "no.edge"], "no.edge"),
+    ],
+)
+def test_conversations_that_cannot_be_kept_or_taken_up(
+    bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    lines: bytes,
+    options: list[str],
+    complaint: str,
+) -> None:
+    give(monkeypatch, lines)
+    assert main(["chat", str(bundle), "--max-tokens", "2", *options]) in (1, 2)
+    assert complaint in capsys.readouterr().err
+
+
 def test_the_answers_of_piped_lines_are_printed(
     bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -57,7 +96,7 @@ def test_a_piped_line_that_is_no_text_is_wrong_usage(
 
 def test_a_person_may_go_on_after_a_line_that_is_too_long(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with edgekit.load(bundle, context=96) as model:
-        chat = Chat(model, None, answering.settings_of(max_tokens=4), progress=Silent(), silent=True)
+        chat = Talk(model.chat(max_tokens=4), progress=Silent(), silent=True)
         chat.talk(iter(["a" * 200, "b\udcff", "hello"]), patient=True)
         assert [turn["prompt"] for turn in chat.turns] == ["hello"]
     assert capsys.readouterr().err.count("error: ") == 2
@@ -80,7 +119,7 @@ def test_ctrl_c_stops_the_answer_and_the_chat_goes_on(
     shown = Impatient()
     monkeypatch.setattr(sys, "stdout", shown)
     with edgekit.load(bundle) as model:
-        chat = Chat(model, None, answering.settings_of(max_tokens=20), progress=Silent(), silent=False)
+        chat = Talk(model.chat(max_tokens=20), progress=Silent(), silent=False)
         chat.talk(iter(["hello", "again"]), patient=False)
         stopped, second = chat.turns
     assert stopped["finish_reason"] == "cancelled"
