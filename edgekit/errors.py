@@ -61,6 +61,10 @@ class SessionBusyError(EdgekitError):
 SessionBusy = SessionBusyError
 
 
+class EdgekitWarning(UserWarning):
+    """Something that a user should know of, and that goes on all the same."""
+
+
 def install_hint(extra: str) -> str:
     """Return the command that installs an extra, quoted so that it works in every shell."""
     return f'pip install "edgekit-sdk[{extra}]"'

@@ -134,7 +134,8 @@ class Generation:
     ) -> None:
         if options.stop and tokenizer is None:
             raise UsageError("stop strings need a tokenizer", "this model is driven by token ids: stop at ids")
-        self._prompt = _checked_prompt(prompt_ids, session)
+        self.prompt = _checked_prompt(prompt_ids, session)
+        """Its ids, int64 [n]."""
         self._options = options
         self._constraint = constraint
         self._rolling = rolling
@@ -143,7 +144,7 @@ class Generation:
         self._progress = _Watch(progress or Silent())
         self._decoding = Decoding(
             session,
-            self._prompt,
+            self.prompt,
             Sampler(options.sampling),
             options.max_tokens,
             roll=rolling.roll if rolling else None,
@@ -184,7 +185,7 @@ class Generation:
         """What there is of the answer."""
         counts = self._decoding.counts
         timings = Timings(
-            prompt_tokens=len(self._prompt),
+            prompt_tokens=len(self.prompt),
             reused_tokens=counts.reused_tokens,
             prefill_seconds=self._prefill_seconds,
             decode_tokens=self._decode_tokens,

@@ -14,10 +14,11 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,7 @@ HEADER_AT = 48
 MAX_HEADER = 64 << 20
 DTYPES = ("float32", "float16", "int8", "uint8")
 DAMAGED = "it is damaged: remove it and compute the text again"
+UNREADABLE = (KeyError, TypeError, ValueError, OverflowError, RecursionError)
 
 
 class StateError(EdgekitError):
@@ -54,6 +56,15 @@ class State:
 
     tokens: list[int]
     arrays: dict[str, npt.NDArray[Any]]
+    notes: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself; nothing of it is checked against the hash."""
+
+    identity: str
+    tokens: list[int]
     notes: dict[str, Any]
 
 
@@ -101,6 +112,23 @@ def write_state(
         raise EdgekitError(f"cannot write {path}: {error.strerror}", "choose another place for it") from error
 
 
+def read_header(path: Path) -> Header:
+    """Read what a saved cache says of itself, without reading the cache.
+
+    Raises:
+        StateError: not such a file, or cut short.
+    """
+    with _opened(path) as file:
+        _, length, text = _read_head(path, file)
+    if len(text) != length:
+        raise StateError(f"{path} is cut short", DAMAGED)
+    try:
+        header = json.loads(text)
+        return Header(str(header["identity"]), [int(token) for token in header["tokens"]], dict(header["notes"]))
+    except UNREADABLE as error:
+        raise _unreadable(path, error) from error
+
+
 def read_state(path: Path, identity: str) -> State:
     """Read a saved cache.
 
@@ -108,28 +136,42 @@ def read_state(path: Path, identity: str) -> State:
         ForeignStateError: it is of another model, or was saved in another way.
         StateError: not such a file, cut short, or changed.
     """
-    try:
-        with path.open("rb") as file:
-            if file.read(8) != MAGIC:
-                raise StateError(f"{path} is no saved session of this version", DAMAGED)
-            digest, length_bytes = file.read(32), file.read(8)
-            length = int.from_bytes(length_bytes, "little")
-            if length > MAX_HEADER:
-                raise StateError(f"{path} has a header of {length} bytes", DAMAGED)
-            header = file.read(length)
+    with _opened(path) as file:
+        digest, length, header = _read_head(path, file)
         start = HEADER_AT + len(header)
         size = path.stat().st_size - start
         data = np.memmap(path, np.uint8, "r", start, (size,)) if size > 0 else np.zeros(0, np.uint8)
-    except OSError as error:
-        raise StateError(f"cannot read {path}: {error.strerror}", "check the path and its permissions") from error
-    found = hashlib.sha256(length_bytes + header)
+    found = hashlib.sha256(length.to_bytes(8, "little") + header)
     found.update(data.data)
     if len(header) != length or found.digest() != digest:
         raise StateError(f"{path} does not match its hash", DAMAGED)
     try:
         return _read(path, identity, json.loads(header), data)
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise StateError(f"{path} has a header that cannot be read ({error})", DAMAGED) from error
+    except UNREADABLE as error:
+        raise _unreadable(path, error) from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        raise StateError(f"cannot read {path}: {error.strerror}", "check the path and its permissions") from error
+
+
+def _read_head(path: Path, file: BinaryIO) -> tuple[bytes, int, bytes]:
+    """Return the file's hash, the length of its header, and the header, which may be shorter."""
+    if file.read(8) != MAGIC:
+        raise StateError(f"{path} is no saved session of this version", DAMAGED)
+    digest, length = file.read(32), int.from_bytes(file.read(8), "little")
+    if length > MAX_HEADER:
+        raise StateError(f"{path} has a header of {length} bytes", DAMAGED)
+    return digest, length, file.read(length)
+
+
+def _unreadable(path: Path, error: Exception) -> StateError:
+    return StateError(f"{path} has a header that cannot be read ({error})", DAMAGED)
 
 
 def _read(path: Path, identity: str, header: dict[str, Any], data: npt.NDArray[np.uint8]) -> State:

@@ -20,6 +20,7 @@ from edgekit.encoding import Classification, Span
 from edgekit.errors import BundleError, SessionBusyError, UsageError
 from edgekit.generation import Generation, Options, Reply, generate
 from edgekit.guessing import Drafter, PromptLookup
+from edgekit.prefixes import Prefixes, shared_tokens
 from edgekit.prompts import Prompt, Settings, ids_of_chat, options_of, read_prompt
 from edgekit.registry import choose_runtime
 from edgekit.rolling import Memory, Rolling, check_overflow
@@ -113,6 +114,11 @@ class Model:
         if not isinstance(self._session, DecoderSession):
             raise BundleError(self._does_not("generates text"), self._hint())
         return self._session
+
+    @cached_property
+    def prefixes(self) -> Prefixes:
+        """The prompts that are stored in the bundle with what was computed of them."""
+        return Prefixes(self.bundle.path, self.session, self.runtime)
 
     @property
     def encoder(self) -> EncoderSession:
@@ -218,6 +224,7 @@ class Model:
             rolling = self._rolling(asked.messages, options) if asked.messages is not None else None
             ids = rolling.ids if rolling else asked.encode()
             generation = generate(session, ids, options, tokenizer, progress, drafter=drafter, rolling=rolling)
+            self.prefixes.take(generation.prompt)
         except BaseException:
             self._lock.release()
             raise
@@ -264,6 +271,35 @@ class Model:
             EdgekitError: the file is damaged, or holds no conversation.
         """
         return Chat.read(self, Path(path), draft=draft, **settings)
+
+    def store_prefix(self, name: str, *, system: str | None = None, text: str | None = None) -> Path:
+        """Compute what prompts have in common and store it in the bundle; later loads begin there.
+
+        Args:
+            name: What the prefix is called; one of that name is replaced.
+            system: The system message of the conversations to come.
+            text: The beginning of raw prompts, such as a document; either this or `system`.
+
+        Returns:
+            The file, in the bundle's folder `prefixes`.
+
+        Raises:
+            UsageError: neither text nor system, or both; a name that is no plain word.
+            ContextError: it is longer than the context.
+            BundleError: the bundle has no tokenizer, or no chat template for a system message.
+        """
+        if (system is None) == (text is None):
+            raise UsageError("a prefix is made of a system message or of a text", "give one of the two")
+        if text is not None:
+            tokens, notes = self.tokenizer.encode(text), {"text": text}
+        else:
+            messages = [{"role": "system", "content": system}]
+
+            def encode(said: str) -> list[int]:
+                return ids_of_chat(self.bundle, self.tokenizer, [*messages, {"role": "user", "content": said}])
+
+            tokens, notes = shared_tokens(encode), {"system": str(system)}
+        return self.prefixes.store(name, tokens, notes)
 
     def _rolling(self, messages: Sequence[Message], options: Options) -> Rolling | None:
         """Return what makes room for the answer to a conversation, room having been made for its beginning."""

@@ -29,7 +29,7 @@ CHUNK = 512
 class DecoderSession:
     """A loaded model with its cache. Batch 1, one caller at a time: a second one gets `SessionBusyError`.
 
-    `identity` names the weights and the format; a saved cache is taken back only where it is the same.
+    `identity` names the weights, the format and the engine; a saved cache is taken back only where it is the same.
     `border` is LongRoPE's: once the total length passes it, every position is computed with another table, so
     crossing it, or going back over it, computes the tokens again. `pass_costs` are the runtime's.
     """
@@ -38,7 +38,7 @@ class DecoderSession:
         self, decoder: Decoder, *, identity: str = "", border: int | None = None, pass_costs: PassCosts = ()
     ) -> None:
         self._decoder = decoder
-        self._identity = identity
+        self.identity = identity
         self.border = border
         self.pass_costs = pass_costs
         self._tokens: list[int] = []
@@ -120,7 +120,7 @@ class DecoderSession:
             self._refresh()
             # Of no tokens an engine may have no arrays.
             arrays = dict(self._decoder.read_cache(len(self._tokens))) if self._tokens else {}
-            write_state(Path(path), self._identity, self._tokens, arrays, notes)
+            write_state(Path(path), self.identity, self._tokens, arrays, notes)
 
     def restore(self, path: str | Path) -> dict[str, Any]:
         """Take back what `save` wrote, and return its notes; what the session held is forgotten.
@@ -130,7 +130,7 @@ class DecoderSession:
             EdgekitError: the file is damaged, or longer than this session's context.
         """
         with self._exclusive():
-            state = read_state(Path(path), self._identity)
+            state = read_state(Path(path), self.identity)
             if len(state.tokens) > self.context:
                 raise ContextError(
                     f"{path} holds {len(state.tokens)} tokens; this session's context is {self.context}",
@@ -223,7 +223,7 @@ def open_session(bundle: Bundle, runtime: str, options: LoadOptions) -> DecoderS
     chosen = choose_runtime(bundle, runtime)
     entry = bundle.manifest.formats[chosen.format]
     weights = hashlib.sha256("".join(bundle.manifest.files[name].sha256 for name in entry.files).encode())
-    identity = f"{chosen.name} {options.kv} {weights.hexdigest()}"
+    identity = f"{chosen.name} {chosen.available().version} {options.kv} {weights.hexdigest()}"
     decoder = chosen.open_decoder(bundle, options)
     border = bundle.manifest.decoder_spec.border
     return DecoderSession(decoder, identity=identity, border=border, pass_costs=chosen.pass_costs)

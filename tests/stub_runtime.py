@@ -41,9 +41,10 @@ class StubRuntime:
     def __init__(self) -> None:
         self.opened: list[LoadOptions] = []
         self.decoders: list[EchoDecoder] = []
+        self.version = "1"
 
     def available(self) -> Availability:
-        return Availability(ok=True, version="1")
+        return Availability(ok=True, version=self.version)
 
     def open_decoder(self, bundle: Bundle, options: LoadOptions) -> EchoDecoder:
         self.opened.append(options)

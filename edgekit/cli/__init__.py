@@ -8,22 +8,37 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import TYPE_CHECKING, Any, cast
+import warnings
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from edgekit.cli.errors import exit_code_of, tell
+from edgekit.cli.errors import exit_code_of, tell, warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from typer import Typer
 
-COMMANDS = ("export", "run", "chat", "embed", "classify", "tag", "verify", "bench", "inspect", "doctor", "demo")
+COMMANDS = (
+    "export",
+    "run",
+    "chat",
+    "embed",
+    "classify",
+    "tag",
+    "verify",
+    "bench",
+    "inspect",
+    "doctor",
+    "demo",
+    "prefix",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, 1 for an error, 2 for wrong usage, 130 after Ctrl-C."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     _speak_utf8()
+    _tell_warnings()
     try:
         app = application(arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS)
         app(args=arguments or ["--help"], prog_name="edgekit")
@@ -80,3 +95,25 @@ def _speak_utf8() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
+
+
+def _tell_warnings() -> None:
+    """Tell our own warnings as a line, without the place in the code; others stay as Python shows them."""
+    from edgekit.errors import EdgekitWarning
+
+    others = warnings.showwarning
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if issubclass(category, EdgekitWarning):
+            warn(str(message))
+        else:
+            others(message, category, filename, lineno, file, line)
+
+    warnings.showwarning = show

@@ -77,6 +77,13 @@ def tell(error: BaseException) -> int:
     return 1
 
 
+def warn(message: str) -> None:
+    """Print a warning in a line on standard error."""
+    colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    yellow, end = ("\033[33m", "\033[0m") if colour else ("", "")
+    print(f"{yellow}warning:{end} {_one_line(message)}", file=sys.stderr)
+
+
 def say(message: str, hint: str = "") -> None:
     """Print an error's message and hint, a line each, on standard error."""
     colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekit.errors import UsageError
@@ -28,6 +29,21 @@ def read_prompt(given: str | None, source: BinaryIO | None = None) -> str:
         text = checked(given, "the prompt")
     if not text.strip():
         raise UsageError("the prompt is empty", "write it behind the bundle, or - to read it from standard input")
+    return text
+
+
+def read_text_file(path: Path) -> str:
+    """Return the text of a file, without its last line end.
+
+    Raises:
+        UsageError: it is missing, empty or no text.
+    """
+    try:
+        text = _one_line_end_less(decoded(path.read_bytes(), str(path)))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}", "check the path") from error
+    if not text.strip():
+        raise UsageError(f"{path} is empty", "give a file with text")
     return text
 
 

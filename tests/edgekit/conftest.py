@@ -27,10 +27,15 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> StubRuntime:
 @pytest.fixture
 def write(tmp_path: Path, stub: StubRuntime) -> Callable[..., Path]:
     def make(
-        *, tokenizer: bool = True, template: str | None = TEMPLATE, context_max: int = 200, **changes: Any
+        *,
+        tokenizer: bool = True,
+        template: str | None = TEMPLATE,
+        context_max: int = 200,
+        weights: bytes = b"weights",
+        **changes: Any,
     ) -> Path:
         with BundleWriter(tmp_path / "tiny.edge", force=True) as writer:
-            files = {"stub/model": b"weights"}
+            files = {"stub/model": weights}
             if tokenizer:
                 files["tokenizer.json"] = trained("byte_level").encode()
             if template is not None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,12 @@ def bundle(checkpoint: Path) -> Path:
     path = checkpoint.parent / "tiny.edge"
     assert main(["export", str(checkpoint), "-o", str(path), "--json"]) == 0
     return path
+
+
+@pytest.fixture
+def writable_bundle(bundle: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return Path(shutil.copytree(bundle, tmp_path / "copy.edge"))
 
 
 @pytest.fixture(scope="session")

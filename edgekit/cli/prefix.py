@@ -1,0 +1,102 @@
+"""`edgekit prefix`: prompts that are computed once and stored in the bundle."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgekit.cli import figures, options, reading
+from edgekit.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgekit.model import Model
+    from edgekit.prefixes import StoredPrefix
+
+DEFAULT_NAME = "default"
+
+
+def command(
+    bundle: options.BundlePath,
+    system: Annotated[
+        Path | None,
+        typer.Option("--system", metavar="FILE", help="A file with the system message that chats begin with."),
+    ] = None,
+    text: Annotated[
+        Path | None, typer.Option("--text", metavar="FILE", help="A file with the text that raw prompts begin with.")
+    ] = None,
+    name: Annotated[str, typer.Option("--name", metavar="N", help="What the prefix is called.")] = DEFAULT_NAME,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Compute anew what does not fit this runtime and its version any more.")
+    ] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the prefix of this name.")] = False,
+    runtime: options.Runtime = "auto",
+    threads: options.Threads = None,
+    context: options.Context = None,
+    json: options.Json = False,
+) -> None:
+    """Compute a system prompt or a document once and store it in the bundle; without a file, show what is stored."""
+    import edgekit
+    from edgekit.cli import tables
+    from edgekit.cli.progress import watch
+
+    if sum((system is not None, text is not None, rebuild, remove)) > 1:
+        raise UsageError("--system, --text, --rebuild and --remove exclude each other", "give one of them")
+    files = {"system": system, "text": text}
+    made = {kind: reading.read_text_file(path) for kind, path in files.items() if path is not None}
+    with (
+        watch(brief=True) as progress,
+        edgekit.load(bundle, runtime=runtime, threads=threads, context=context, progress=progress) as model,
+    ):
+        if made:
+            _store(model, name, made)
+        elif rebuild:
+            for prefix in model.prefixes.stored(thorough=True):
+                if not prefix.fits and prefix.runtime == model.runtime:
+                    _store(model, prefix.name, prefix.notes)
+        elif remove:
+            _remove(model, name)
+        stored = model.prefixes.stored(thorough=True)
+        used = model.runtime
+    if json:
+        tables.print_json({"runtime": used, "prefixes": [_facts(prefix) for prefix in stored]})
+    elif stored:
+        rows = [
+            (
+                prefix.name,
+                prefix.runtime,
+                str(len(prefix.tokens)),
+                figures.size(prefix.path.stat().st_size),
+                "yes" if prefix.fits else "no",
+            )
+            for prefix in stored
+        ]
+        header = ("name", "runtime", "tokens", "size", f"fits {used} here")
+        tables.print_table(f"Stored in {bundle}", header, rows, right=(2, 3))
+    else:
+        print(f"{bundle} has no stored prefixes. Make one: edgekit prefix {bundle} --system FILE")
+
+
+def _store(model: "Model", name: str, made: dict[str, Any]) -> None:
+    began = time.perf_counter()
+    model.store_prefix(name, system=made.get("system"), text=made.get("text"))
+    seconds = time.perf_counter() - began
+    typer.echo(f"Computed {model.session.length} tokens of {name!r} in {figures.seconds(seconds)}", err=True)
+
+
+def _remove(model: "Model", name: str) -> None:
+    chosen = [prefix for prefix in model.prefixes.stored(thorough=True) if prefix.name == name]
+    if not chosen:
+        raise UsageError(f"there is no prefix {name!r}", "without options, edgekit prefix shows what is stored")
+    for prefix in chosen:
+        prefix.path.unlink()
+
+
+def _facts(prefix: "StoredPrefix") -> dict[str, Any]:
+    return {
+        "name": prefix.name,
+        "runtime": prefix.runtime,
+        "tokens": len(prefix.tokens),
+        "size": prefix.path.stat().st_size,
+        "fits": prefix.fits,
+    }
