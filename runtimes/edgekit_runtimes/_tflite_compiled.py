@@ -20,12 +20,13 @@ from ai_edge_litert.options import CpuOptions, Options
 from ai_edge_litert.tensor_buffer import TensorBuffer
 
 from edgekit.decoder import Float32
+from edgekit.errors import EdgekitError
 
 ALIGNMENT = 64
 """Bytes; memory that is not aligned so would be copied instead of used."""
 
 
-class EngineError(Exception):
+class EngineError(EdgekitError):
     """The engine refused; the text is its own."""
 
 
@@ -40,9 +41,9 @@ class CompiledEngine:
                 self._model: Any = CompiledModel.from_file(str(path), environment=_environment(), options=options)
                 keys = self._model.get_signature_list()
                 self.inputs = {key: _shapes(self._model.get_input_tensor_details(key)) for key in keys}
-                self.outputs = {key: _shapes(self._model.get_output_tensor_details(key)) for key in keys}
             except (RuntimeError, ValueError) as error:
                 raise _refusal(error, silence) from error
+        self._outputs: dict[str, dict[str, tuple[int, ...]]] = {}
         self._ports: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
         cached = self.inputs.get("decode", {})  # an encoder has no cache
         sizes = {name: shape[0] for name, shape in cached.items() if name.startswith("kv_cache_")}
@@ -79,7 +80,7 @@ class CompiledEngine:
         outputs = self._ports[key][1]
         if "logits" not in outputs:
             return None
-        shape = self.outputs[key]["logits"]
+        shape = self._outputs[key]["logits"]
         logits: Float32 = outputs["logits"].read(int(np.prod(shape)), np.float32).reshape(shape[-2:])
         return logits
 
@@ -101,8 +102,10 @@ class CompiledEngine:
     def _create(self, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
         create = self._model.create_input_buffer_by_name
         inputs = {name: create(key, name) for name in self.inputs[key] if not name.startswith("kv_cache_")}
+        # Asking for outputs allocates a signature's memory, the larger the longer its span: not before it is run.
+        self._outputs[key] = _shapes(self._model.get_output_tensor_details(key))
         create = self._model.create_output_buffer_by_name
-        outputs = {name: create(key, name) for name in self.outputs[key] if not name.startswith("kv_cache_")}
+        outputs = {name: create(key, name) for name in self._outputs[key] if not name.startswith("kv_cache_")}
         return inputs, outputs
 
 

@@ -49,8 +49,11 @@ class TfliteDecoder:
         self._widths = {
             f"kv_cache_{part}_{i}": layer.kv_size for i, layer in enumerate(spec.layers) for part in ("k", "v")
         }
-        sizes = {name: self._capacity * width for name, width in self._widths.items()}
-        if "decode" not in signatures or sizes != {name: len(array) for name, array in engine.cache.items()}:
+        sizes = {name: len(array) for name, array in engine.cache.items()}
+        fits = set(sizes) == set(self._widths) and all(
+            sizes[name] % width == 0 and sizes[name] // width >= self._capacity for name, width in self._widths.items()
+        )
+        if "decode" not in signatures or not fits:
             raise BundleError(f"{bundle.path}: the TFLite model does not fit the manifest's spec", "export it again")
         if options.context > self._capacity:
             raise UsageError(
@@ -93,6 +96,29 @@ class TfliteDecoder:
         for name, saved in state.items():
             cache[name][: saved.size] = saved.reshape(-1)
 
+    def works_in_place(self) -> bool:
+        """Say whether the engine may read and write one cache: nothing documents that it may, so it is tried.
+
+        Two tokens are computed; then the second again, with its old keys and values made unusable: it must write its
+        own before it attends, leave the first token's alone, and come to the same logits. The cache is left empty.
+        """
+        cache, widths = self._engine.cache, self._widths
+        zero = np.zeros(1, np.int64)
+        self.step(zero, 0, 1)
+        if self._capacity == 1:
+            return True
+        first = {name: cache[name][:width].copy() for name, width in widths.items()}
+        expected = self.step(zero, 1, 1)
+        for name, width in widths.items():
+            cache[name][width : 2 * width] = np.nan
+        again = self.step(zero, 1, 1)
+        kept = all(np.array_equal(cache[name][:width], first[name]) for name, width in widths.items())
+        written = all(np.isfinite(cache[name][: 2 * width]).all() for name, width in widths.items())
+        alone = all(not cache[name][2 * width : 3 * width].any() for name, width in widths.items())
+        for name, width in widths.items():
+            cache[name][: 2 * width] = 0
+        return kept and written and alone and np.array_equal(expected, again) and any(map(np.any, first.values()))
+
     def close(self) -> None:
         """Free the engine's memory."""
         self._engine.close()
@@ -106,35 +132,3 @@ def read_signatures(inputs: Mapping[str, Mapping[str, tuple[int, ...]]]) -> dict
         if match and {"tokens", "mask"} <= set(shapes):
             found[name] = Signature(name, match[1], shapes["tokens"][-1], shapes["mask"][-1])
     return found
-
-
-def works_in_place(engine: Engine) -> bool:
-    """Say whether the engine may read and write one cache: nothing documents that it may, so it is tried at each load.
-
-    Two tokens are computed; then the second again, with its old keys and values made unusable: it must write its own
-    before it attends, leave the first token's alone, and come to the same logits.
-    """
-    signature = min((s for s in read_signatures(engine.inputs).values() if s.kind == "decode"), key=lambda s: s.span)
-    capacity = max(s.span for s in read_signatures(engine.inputs).values())
-    cache = engine.cache
-    widths = {name: len(array) // capacity for name, array in cache.items()}
-
-    def run(position: int) -> Float32 | None:
-        inputs = feeds(signature, np.zeros(1, np.int64), position, capacity)
-        return engine.run(signature.name, {**inputs, "rope_offset": np.zeros(1, np.int32)})
-
-    run(0)
-    if capacity == 1:
-        return True
-    first = {name: cache[name][:width].copy() for name, width in widths.items()}
-    expected = run(1)
-    for name, width in widths.items():
-        cache[name][width : 2 * width] = np.nan
-    again = run(1)
-    kept = all(np.array_equal(cache[name][:width], first[name]) for name, width in widths.items())
-    written = all(np.isfinite(cache[name][: 2 * width]).all() for name, width in widths.items())
-    alone = all(not cache[name][2 * width : 3 * width].any() for name, width in widths.items())
-    same = expected is not None and again is not None and np.array_equal(expected, again)
-    for name, width in widths.items():
-        cache[name][: 2 * width] = 0
-    return kept and written and alone and same and any(values.any() for values in first.values())

@@ -13,7 +13,7 @@ from edgekit.bundle import Bundle
 from edgekit.decoder import Availability, Decoder, Encoder, LoadOptions
 from edgekit.errors import BundleError, RuntimeUnavailableError, UsageError, install_hint
 from edgekit.machine import physical_cores
-from edgekit_runtimes._tflite_decoder import Engine, TfliteDecoder, works_in_place
+from edgekit_runtimes._tflite_decoder import Engine, TfliteDecoder
 from edgekit_runtimes._tflite_encoder import TfliteEncoder
 from edgekit_runtimes._tflite_weight_cache import WeightCache
 
@@ -77,7 +77,7 @@ def _open_compiled(bundle: Bundle, path: Path, options: LoadOptions, threads: in
         with WeightCache(bundle.manifest.files[FILE], version) as packed:
             engine = CompiledEngine(path, threads, packed)
             decoder = TfliteDecoder(bundle, options, engine)
-            if not works_in_place(engine):
+            if not decoder.works_in_place():
                 LOG.warning("ai-edge-litert %s does not update a cache in place; two are used instead", version)
                 engine.use_two_buffers()
     except EngineError as error:

@@ -10,18 +10,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from random_models import write_model
 from tiny_checkpoint import write_tiny_checkpoint
 
 from edgekit.bundle import Bundle
 from edgekit.decoder import LoadOptions
 from edgekit.errors import BundleError, RuntimeUnavailableError, UsageError
 from edgekit.session import DecoderSession, open_session
+from edgekit.spec import Attention, DecoderSpec, Norm
+from edgekit_exporters.architecture import Model
+from edgekit_exporters.decoder import weight_shapes
 from edgekit_exporters.export import export
 from edgekit_exporters.formats import _tflite_graph
 from edgekit_exporters.reference import Reference
+from edgekit_exporters.weights import Array
 from edgekit_runtimes import _tflite_compiled, tflite
 from edgekit_runtimes._tflite_compiled import CompiledEngine, EngineError
-from edgekit_runtimes._tflite_decoder import TfliteDecoder, works_in_place
+from edgekit_runtimes._tflite_decoder import TfliteDecoder
 from edgekit_runtimes.tflite import RUNTIME
 
 CONTEXT = 400
@@ -133,9 +138,10 @@ def test_a_prompt_of_3000_tokens_in_a_cache_of_4096(checkpoint: Path, tmp_path: 
 
 def test_the_engine_updates_the_cache_in_place(bundle_path: Path) -> None:
     engine = CompiledEngine(bundle_path / tflite.FILE, 1, "")
-    assert works_in_place(engine)
+    decoder = TfliteDecoder(Bundle.open(bundle_path), LoadOptions(context=CONTEXT), engine)
+    assert decoder.works_in_place()
     assert not any(array.any() for array in engine.cache.values()), "the test leaves nothing behind"
-    engine.close()
+    decoder.close()
 
 
 class Copying(CompiledEngine):
@@ -165,11 +171,45 @@ def test_where_it_does_not_two_caches_give_the_same(
         np.testing.assert_array_equal(session.forward(ids[22:23]), expected)
 
 
+GROWTH = """
+import sys
+import numpy as np
+from edgekit.bundle import Bundle
+from edgekit.decoder import LoadOptions
+from edgekit.machine import read_process
+from edgekit.session import open_session
+with open_session(Bundle.open(sys.argv[1]), "tflite", LoadOptions(context=512, threads=1)) as session:
+    before = read_process().anonymous
+    session.forward(np.zeros(130, np.int64))
+    print(read_process().anonymous - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell anonymous memory")
+def test_a_prefill_needs_the_memory_of_one_layer(tmp_path: Path) -> None:
+    """What passes between the engine's operators of one layer has the place of the last one's."""
+    layers, width, tokens = 24, 256, 130
+    attention = Attention(heads=4, kv_heads=4, head_dim=width // 4, scale=0.125)
+    spec = DecoderSpec(
+        architecture="test", vocab_size=100, hidden_size=width, mlp_size=32, context=4096, layers=(attention,) * layers,
+        norm=Norm(),
+    )  # fmt: skip
+    weights = {name: Array(np.full(shape, 0.01, np.float32)) for name, shape in weight_shapes(spec).items()}
+    bundle = write_model(Model(spec, weights), tmp_path / "deep.edge", "tflite", "int8")
+    done = subprocess.run([sys.executable, "-c", GROWTH, str(bundle.path)], capture_output=True, text=True, check=True)
+    row = width * 4
+    cached, one_layer = 2 * layers * tokens * row, 4 * 128 * row
+    # Separate places for all layers would be 12.6 MB.
+    assert int(done.stdout) - cached < 8 * one_layer
+
+
 def test_packed_weights_are_kept_for_the_next_load(bundle_path: Path, cache: Path) -> None:
     load(bundle_path).close()
     (made,) = (cache / "tflite").glob("*.xnnpack")
     stamp = made.stat().st_mtime_ns
-    load(bundle_path).close()
+    with load(bundle_path) as session:
+        session.forward(np.zeros(CONTEXT, np.int64))  # every signature finds its weights there
     assert [path.stat().st_mtime_ns for path in (cache / "tflite").glob("*.xnnpack")] == [stamp]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgekit.spec import Attention, Norm, Rope
+from edgekit.spec import Attention, DecoderSpec, Norm, Rope
 from edgekit_exporters.formats._tflite_graph import INT32, Value
 from edgekit_exporters.formats._tflite_nodes import Nodes
 from edgekit_exporters.formats._tflite_weights import Store
@@ -27,10 +27,10 @@ HIDDEN = -1e9
 class AttentionNodes:
     """Records the attention of one signature: `tokens` new ones over the first `span` of `context` positions."""
 
-    def __init__(self, nodes: Nodes, store: Store, tokens: int, span: int, context: int, border: int | None) -> None:
+    def __init__(self, nodes: Nodes, store: Store, spec: DecoderSpec, *, tokens: int, span: int, context: int) -> None:
         self.nodes, self.store, self.graph = nodes, store, nodes.graph
-        self.tokens, self.span, self.context = tokens, span, context
-        self.border = border if border is not None and border < context else None
+        self.tokens, self.span, self.context, self.layers = tokens, span, context, len(spec.layers)
+        self.border = spec.border if spec.border is not None and spec.border < context else None
         self.input_pos = self.graph.input("input_pos", (tokens,), INT32)
         self._mask = self.graph.input("mask", (1, 1, tokens, span))
         self._offset = self.graph.input("rope_offset", (1,), INT32) if self.border is not None else None
@@ -41,8 +41,7 @@ class AttentionNodes:
     def attend(self, parts: Sequence[Value], attention: Attention, layer: int, norms: Sequence[Value]) -> Value:
         """Record one layer: `parts` are q, k, v [n, heads * head_dim], or all of them in one."""
         q, k, v = self._heads(parts, attention, norms)
-        keys = self._cached(f"kv_cache_k_{layer}", k, attention)
-        values = self._cached(f"kv_cache_v_{layer}", v, attention)
+        keys, values = (self._cached(part, layer, x, attention) for part, x in (("k", k), ("v", v)))
         q = self.nodes.multiply(q, self.graph.number(attention.scale))
         if self.tokens == 1 and attention.heads <= attention.kv_heads * LARGEST_GROUP_BY_ELEMENTS:
             return self._by_elements(q, keys, values, attention)
@@ -145,14 +144,24 @@ class AttentionNodes:
         short = np.concatenate(rope.tables(self.border), axis=1)
         return np.concatenate([short, np.concatenate(rope.tables(self.context, long=True), axis=1)])
 
-    def _cached(self, name: str, new: Value, attention: Attention) -> Value:
+    def _cached(self, part: str, layer: int, new: Value, attention: Attention) -> Value:
         """Write new keys (or values) [n, ...] into the cache; return its span, [span, kv, head]."""
-        nodes, size = self.nodes, attention.kv_size
-        cache = self.graph.input(name, (self.context * size,))
+        nodes, size, name = self.nodes, attention.kv_size, f"kv_cache_{part}_{layer}"
+        cache = self.graph.input(name, (self._capacity(layer) * size,))
         cache = nodes.update(cache, nodes.reshape(new, (self.tokens * size,)), self._start(size))
         self.graph.output(name, cache)
         seen = nodes.part(cache, 0, 0, self.span * size)
         return nodes.reshape(seen, (self.span, attention.kv_heads, attention.head_dim))
+
+    def _capacity(self, layer: int) -> int:
+        """Return the tokens of a layer's cache: one more in the last layer, which nobody writes.
+
+        The engine plans room for caches in its own memory, by size and then by time, though they live in the caller's;
+        what passes between operators goes into the first gap. The largest cache comes first, and as the last one in
+        time it is one gap for all layers; with equal ones each layer's values lie in a gap, and in pages, of their own
+        (30 layers: 29 MB instead of 7 for a prefill of 128).
+        """
+        return self.context + (layer == self.layers - 1)
 
     def _start(self, size: int) -> Value:
         """Return where the first new token lies in a cache of `size` elements per token, int32 [1]."""

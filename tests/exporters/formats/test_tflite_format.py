@@ -131,6 +131,15 @@ def test_the_names_that_other_engines_look_for(model: Model, tmp_path: Path) -> 
         assert inputs == {"tokens", "input_pos", "mask"} | caches
 
 
+def test_the_last_layers_cache_is_the_longest(model: Model, tmp_path: Path) -> None:
+    write(model, tmp_path / "out")
+    graph = parsed(tmp_path / "out").Subgraphs(0)
+    tensors = [graph.Tensors(graph.Inputs(k)) for k in range(graph.InputsLength())]
+    sizes = {tensor.Name().decode().rpartition("/")[2]: tensor.ShapeAsNumpy().tolist() for tensor in tensors}
+    lengths = {name: shape[0] // 16 for name, shape in sizes.items() if name.startswith("kv_cache_")}
+    assert lengths == {"kv_cache_k_0": 512, "kv_cache_v_0": 512, "kv_cache_k_1": 513, "kv_cache_v_1": 513}
+
+
 def test_a_file_that_ends_within_its_weights(model: Model, tmp_path: Path) -> None:
     weights = write(model, tmp_path / "out")
     path = tmp_path / "out" / tflite.FILE
