@@ -27,7 +27,7 @@ lint: $(VENV)/ready
 	$(BIN)/mypy
 	PYTHONPATH="exporters$(if $(filter Windows_NT,$(OS)),;,:)runtimes" $(BIN)/lint-imports --no-cache > .lint-imports.log || (cat .lint-imports.log; exit 1)
 
-bench: $(VENV)/ready    ## measure: memory, speed beside the peers, quality (long; wants a quiet machine)
+bench: $(VENV)/ready    ## measure: memory, load, speed beside the peers, quality (long; wants a quiet machine)
 	$(RUN) benchmarks/run.py
 
 # atheris has wheels for Linux alone, so it gets an environment of its own. RUNS=1000 for less, READERS=gguf for one.

@@ -1,7 +1,7 @@
 """A checkpoint of Phi-3 Mini's exact shapes (3.8 B parameters, 7.6 GB) with random bfloat16 weights.
 
-The config is that of microsoft/Phi-3-mini-4k-instruct; the file layout that of
-github.com/huggingface/safetensors#format and of sharded checkpoints on the hub (model.safetensors.index.json).
+The config is that of microsoft/Phi-3-mini-4k-instruct; the files are laid out as sharded checkpoints on the hub are
+(model.safetensors.index.json).
 Weights are normally distributed as at initialization. Uniform or constant ones would give false figures: an engine
 keeps equal packed weights once.
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from safetensors_file import Shape, size, write
 
 from edgekit.progress import Progress
 
@@ -52,8 +53,6 @@ CONFIG = {
     "vocab_size": VOCAB,
 }
 
-Shape = tuple[int, ...]
-
 
 def make_checkpoint(folder: Path, tokenizer: Path, progress: Progress) -> Path:
     """Write the checkpoint into `folder`, unless it is there; the index comes last and says that it is whole."""
@@ -71,7 +70,7 @@ def make_checkpoint(folder: Path, tokenizer: Path, progress: Progress) -> Path:
     places: dict[str, str] = {}
     for number, shard in enumerate(shards, 1):
         name = f"model-{number:05}-of-{len(shards):05}.safetensors"
-        _write_shard(folder / name, shard, generator, progress)
+        write(folder / name, "BF16", shard, _blocks(shard, generator, progress))
         places |= dict.fromkeys(shard, name)
     index.write_bytes(json.dumps({"metadata": {"total_size": total}, "weight_map": places}, indent=1).encode())
     progress.finish()
@@ -104,23 +103,16 @@ def _shards() -> Iterator[dict[str, Shape]]:
 
 
 def _bytes(shape: Shape) -> int:
-    return 2 * int(np.prod(shape))
+    return size("BF16", shape)
 
 
-def _write_shard(path: Path, shard: dict[str, Shape], generator: np.random.Generator, progress: Progress) -> None:
-    header, position = {}, 0
-    for name, shape in shard.items():
-        end = position + _bytes(shape)
-        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [position, end]}
-        position = end
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for shape in shard.values():
-            for values in _values(shape, generator):
-                file.write(values)
-                progress.advance(values.nbytes)
+def _blocks(
+    shard: dict[str, Shape], generator: np.random.Generator, progress: Progress
+) -> Iterator[npt.NDArray[np.uint16]]:
+    for shape in shard.values():
+        for values in _values(shape, generator):
+            yield values
+            progress.advance(values.nbytes)
 
 
 def _values(shape: Shape, generator: np.random.Generator) -> Iterator[npt.NDArray[np.uint16]]:

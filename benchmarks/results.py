@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,11 @@ class Results:
     def add(self, part: str, row: Row) -> None:
         """Add a row, with the day and the commit it was measured at, and write the file."""
         self.parts.setdefault(part, {})[row["name"]] = {**row, "date": today(), "commit": _commit()}
+        self.write(self.path)
+
+    def keep(self, part: str, names: Collection[str]) -> None:
+        """Let go of a part's other rows: a whole run has none of what earlier code measured."""
+        self.parts[part] = {name: row for name, row in self.parts.get(part, {}).items() if name in names}
         self.write(self.path)
 
     def rows(self, part: str) -> list[Row]:

@@ -37,6 +37,8 @@ def _run(name: str, part: Part, options: Options, results: Results) -> list[str]
         for row in part.measure(options):
             rows.append(row)
             results.add(name, row)
+        if options.models == MODELS:
+            results.keep(name, [row["name"] for row in rows])
     except Exception as error:  # noqa: BLE001 - hours of other parts are not lost for this one
         traceback.print_exc()
         missed.append(f"{name}: {type(error).__name__}")
