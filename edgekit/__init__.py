@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from edgekit.chat import render_chat
     from edgekit.encoding import Classification, Span
+    from edgekit.fitting import fit
     from edgekit.generation import Reply
     from edgekit.model import Model, load
     from edgekit.progress import Progress
@@ -32,6 +33,7 @@ __all__ = [
     "Tokenizer",
     "__version__",
     "export",
+    "fit",
     "load",
     "render_chat",
 ]
@@ -42,6 +44,7 @@ _LATE = {
     "Reply": "edgekit.generation",
     "Span": "edgekit.encoding",
     "Tokenizer": "edgekit.tokenizer",
+    "fit": "edgekit.fitting",
     "load": "edgekit.model",
     "render_chat": "edgekit.chat",
 }

@@ -13,8 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.classifier import Classifier
 from edgekit.encoder_session import EncoderSession
 from edgekit.errors import ContextError, UsageError
+from edgekit.linear_head import LinearHead
+from edgekit.manifest import Manifest
 from edgekit.spec import EncoderSpec, Pooling
 from edgekit.tokenizer import Tokenizer, Words
 
@@ -36,8 +39,10 @@ class Classification:
     Where labels do not exclude each other, each probability stands for itself, and `label` is the likeliest.
     """
 
-    label: str
+    label: str | None
+    """The likeliest one; None where the classifier abstains, since that is not likely enough."""
     probability: float
+    """Of the likeliest label, also where it is withheld."""
     probabilities: Mapping[str, float]
 
 
@@ -64,19 +69,31 @@ def embed(session: EncoderSession, tokenizer: Tokenizer, spec: EncoderSpec, text
 
 
 def classify(
-    session: EncoderSession, tokenizer: Tokenizer, spec: EncoderSpec, labels: Sequence[str], texts: Sequence[str]
+    session: EncoderSession, tokenizer: Tokenizer, manifest: Manifest, head: LinearHead | None, texts: Sequence[str]
 ) -> list[Classification]:
     """Return a classification of each text; see `Model.classify`."""
+    entry, labels = manifest.classifier or Classifier(), manifest.labels
+    found = logits(session, tokenizer, manifest.encoder_spec, head, texts) / np.float32(entry.temperature)
+    own = manifest.encoder_spec.head
+    rows = sigmoid(found) if own is not None and own.probabilities == "sigmoid" else softmax(found)
+    out = []
+    for row, index in zip(rows.tolist(), rows.argmax(axis=1).tolist(), strict=True):
+        label = labels[index] if row[index] >= entry.threshold else None
+        out.append(Classification(label, row[index], dict(zip(labels, row, strict=True))))
+    return out
+
+
+def logits(
+    session: EncoderSession, tokenizer: Tokenizer, spec: EncoderSpec, head: LinearHead | None, texts: Sequence[str]
+) -> Float32:
+    """Return float32 [n, labels], before any calibration: of a fitted head, or of the checkpoint's own."""
+    if head is not None:
+        return head.logits(embed(session, tokenizer, spec, texts))
     assert spec.head is not None
-    logits = np.zeros((len(texts), len(labels)), np.float32)
+    out = np.zeros((len(texts), spec.head.labels), np.float32)
     for places, batch, _ in _batches(session, tokenizer, texts):
-        logits[places] = batch
-    rows = softmax(logits) if spec.head.probabilities == "softmax" else sigmoid(logits)
-    best = rows.argmax(axis=1)
-    return [
-        Classification(labels[index], float(row[index]), dict(zip(labels, row.tolist(), strict=True)))
-        for row, index in zip(rows, best.tolist(), strict=True)
-    ]
+        out[places] = batch
+    return out
 
 
 def tag(session: EncoderSession, tokenizer: Tokenizer, labels: Sequence[str], text: str) -> list[Span]:

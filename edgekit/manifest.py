@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from edgekit.bundle_names import collision, name_problem
+from edgekit.classifier import Classifier, check_classifier
 from edgekit.errors import BundleError
 from edgekit.spec import DecoderSpec, EncoderSpec
 from edgekit.spec_check import LIMITS, read_decoder_spec, read_encoder_spec
@@ -22,7 +23,8 @@ Task = Literal["generate", "embed", "classify", "tag"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FORMAT = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""What no text of a manifest may hold that is shown on terminals."""
 _GENERATION: dict[str, tuple[type, float, float]] = {
     "temperature": (float, 0, 1e6),
     "top_k": (int, 0, LIMITS["vocab_size"]),
@@ -89,6 +91,13 @@ class Manifest:
     """The checkpoint's defaults: temperature, top_k, top_p, min_p, repetition_penalty, do_sample, max_tokens."""
     labels: tuple[str, ...] = ()
     """What the rows of the classifier's results stand for; empty for `generate` and `embed`."""
+    classifier: Classifier | None = None
+    """How `classify` decides, where a head was fitted or the checkpoint's own was calibrated (`edgekit fit`)."""
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the labels come from a fitted head, beside an encoder that embeds."""
+        return self.classifier is not None and self.classifier.file is not None
 
     @property
     def decoder_spec(self) -> DecoderSpec:
@@ -157,9 +166,9 @@ class Manifest:
                 reader.refuse(name, "is missing")
         read_spec = read_decoder_spec if rest["task"] == "generate" else read_encoder_spec
         manifest = cls(**rest, spec=read_spec(reader, values["spec"]))
-        _check_head(reader, manifest)
         _check_texts(reader, manifest)
         _check_files(reader, manifest)
+        _check_head(reader, manifest)
         _check_formats(reader, manifest)
         _check_generation(reader, manifest)
         return manifest
@@ -184,16 +193,24 @@ def _check_version(reader: Reader, values: dict[str, Any]) -> None:
 
 
 def _check_head(reader: Reader, manifest: Manifest) -> None:
-    """Refuse a task that the encoder's head does not do, or labels that do not fit it."""
-    if isinstance(manifest.spec, DecoderSpec):
+    """Refuse a task that the head does not do, or labels that do not fit it."""
+    entry, spec = manifest.classifier, manifest.spec
+    if entry is not None and manifest.task != "classify":
+        reader.refuse("classifier", f"is given, but the task is {manifest.task!r}")
+    if isinstance(spec, DecoderSpec):
         return
-    head = manifest.spec.head
+    head = spec.head
+    if manifest.fitted and head is not None:
+        reader.refuse("classifier.file", "is given, but the spec has a head of its own")
     found = "embed" if head is None else "tag" if head.pool is None else "classify"
-    if found != manifest.task:
+    if found != manifest.task and not manifest.fitted:
         reader.refuse("task", f"is {manifest.task!r}, but the spec's head is one for {found!r}")
     labels = 0 if head is None else head.labels
-    if len(manifest.labels) != labels:
+    if len(manifest.labels) != labels and not manifest.fitted:
         reader.refuse("labels", f"has {len(manifest.labels)} entries, the spec's head {labels}")
+    if entry is not None:
+        sizes = {name: file.size for name, file in manifest.files.items()}
+        check_classifier(reader, entry, spec, manifest.labels, sizes)
 
 
 def _check_texts(reader: Reader, manifest: Manifest) -> None:
@@ -208,8 +225,11 @@ def _check_texts(reader: Reader, manifest: Manifest) -> None:
     for key, text in manifest.quantization.items():
         texts[f"quantization[{show(key)}]"] = f"{key}{text}"
     texts.update({f"labels[{index}]": label for index, label in enumerate(manifest.labels)})
+    for name, figures in (manifest.classifier.figures if manifest.classifier else {}).items():
+        for index, pair in enumerate(figures.confusions):
+            texts[f"classifier.figures.{name}.confusions[{index}]"] = f"{pair.label}{pair.predicted}"
     for at, text in texts.items():
-        if _CONTROL.search(text):
+        if CONTROL.search(text):
             reader.refuse(at, f"is {show(text)}, which holds a control character")
 
 

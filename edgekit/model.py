@@ -20,6 +20,7 @@ from edgekit.encoding import Classification, Span
 from edgekit.errors import BundleError, SessionBusyError, UsageError
 from edgekit.generation import Generation, Options, Reply, generate
 from edgekit.guessing import Drafter, PromptLookup
+from edgekit.linear_head import LinearHead, read_head
 from edgekit.prefixes import Prefixes, shared_tokens
 from edgekit.prompts import Prompt, Settings, ids_of_chat, options_of, read_prompt
 from edgekit.registry import choose_runtime
@@ -104,6 +105,10 @@ class Model:
         """
         return Tokenizer.open(self.bundle)
 
+    @cached_property
+    def _head(self) -> LinearHead | None:
+        return read_head(self.bundle)
+
     @property
     def session(self) -> DecoderSession:
         """For programs that bring their own loop.
@@ -146,10 +151,13 @@ class Model:
         return encoding.embed(self.encoder, self.tokenizer, self.bundle.manifest.encoder_spec, texts)
 
     def classify(self, texts: Sequence[str]) -> list[Classification]:
-        """Return the label of each text, and the probability of every label. Errors are those of `embed`."""
+        """Return the label of each text, and the probability of every label. Errors are those of `embed`.
+
+        Where the bundle was fitted or calibrated (`edgekit.fit`), probabilities come true on texts like those it saw,
+        and the label is None where the likeliest is not likely enough.
+        """
         self.require("classify")
-        manifest = self.bundle.manifest
-        return encoding.classify(self.encoder, self.tokenizer, manifest.encoder_spec, manifest.labels, texts)
+        return encoding.classify(self.encoder, self.tokenizer, self.bundle.manifest, self._head, texts)
 
     def tag(self, text: str) -> list[Span]:
         """Return the labelled stretches of a text, with the characters they cover.
@@ -167,7 +175,8 @@ class Model:
         Raises:
             BundleError: it has another one.
         """
-        if self.bundle.manifest.task != task:
+        embeds_too = task == "embed" and self.bundle.manifest.fitted
+        if self.bundle.manifest.task != task and not embeds_too:
             words = {"embed": "embeds texts", "classify": "classifies texts", "tag": "tags texts"}
             raise BundleError(self._does_not(words[task]), self._hint())
 
