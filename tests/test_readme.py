@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import small_encoders
 from tiny_checkpoint import write_tiny_checkpoint
 
 from edgekit.cli import main
@@ -26,11 +27,26 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "smollm2.edge"
 
 
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Path:
+    return small_encoders.bundle("embed", tmp_path_factory.mktemp("readme-encoder"))
+
+
 @pytest.mark.parametrize("code", BLOCKS, ids=[f"block {index}" for index in range(1, len(BLOCKS) + 1)])
 def test_its_python_runs(
-    code: str, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    code: str,
+    bundle: Path,
+    encoder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     shutil.copytree(bundle, tmp_path / bundle.name)
+    shutil.copytree(encoder, tmp_path / "minilm.edge")
+    tickets = [
+        f"{text},{category}" for text, category in (("a dog", "animal"), ("12 times", "number")) for _ in range(5)
+    ]
+    (tmp_path / "tickets.csv").write_text("\n".join(["text,category", *tickets]), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {})
     assert capsys.readouterr().out

@@ -25,6 +25,7 @@ COMMANDS = (
     "embed",
     "classify",
     "tag",
+    "fit",
     "verify",
     "bench",
     "inspect",

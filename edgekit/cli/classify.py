@@ -1,29 +1,22 @@
 """`edgekit classify`: a label for each text."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from edgekit.cli import each, options
-from edgekit.cli.records import Source
+from edgekit.cli.each import command_of
 
 if TYPE_CHECKING:
     from edgekit.model import Model
 
 
-def command(
-    bundle: options.BundlePath,
-    file: each.Input = "-",
-    column: each.Column = "text",
-    form: each.Form = None,
-    runtime: options.Runtime = "auto",
-    threads: options.Threads = None,
-    context: options.Context = None,
-    json: each.Json = False,  # noqa: ARG001 - the output is JSON anyway
-) -> int:
-    """Write a label and its probability for each line of a file."""
-    source = Source.of(file, form, column)
-    return each.run(bundle, source, "classify", _compute, runtime=runtime, threads=threads, context=context)
-
-
-def _compute(model: "Model", texts: Sequence[str]) -> list[dict[str, Any]]:
+def _compute(model: Model, texts: Sequence[str]) -> list[dict[str, Any]]:
     return [{"label": found.label, "probability": found.probability} for found in model.classify(texts)]
+
+
+command = command_of(
+    "classify",
+    _compute,
+    "Write a label and its probability for each line of a file; no label where it is too uncertain.",
+)

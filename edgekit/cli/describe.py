@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +10,24 @@ from edgekit import registry
 from edgekit.cli import figures
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgekit.bundle import Bundle
-    from edgekit.manifest import FormatEntry
+    from edgekit.classifier import Figures
+    from edgekit.manifest import FormatEntry, Manifest
     from edgekit.spec import DecoderSpec, EncoderSpec
 
     Spec = DecoderSpec | EncoderSpec
 
 Fact = tuple[str, str]
+
+MEASURED = {
+    "cross_validation": "Cross-validation: texts judged by heads that have not seen them",
+    "calibration": "The texts it was calibrated on",
+    "test": "The test file",
+}
+LABELS = 10
+"""Labels that are shown."""
 
 
 def parameter_count(spec: Spec) -> int:
@@ -40,6 +52,7 @@ def bundle_facts(bundle: Bundle) -> list[Fact]:
     return [
         ("name", manifest.name),
         ("task", manifest.task),
+        ("labels", labels_in_words(manifest.labels)),
         *spec_facts(manifest.architecture, spec),
         ("quantization", manifest.quantization.get("mode", "unknown")),
         *((f"  {kind.replace('.', ' ')}", how) for kind, how in manifest.quantization.items() if kind != "mode"),
@@ -49,6 +62,23 @@ def bundle_facts(bundle: Bundle) -> list[Fact]:
         ("chat template", "yes" if bundle.chat_template() else "no"),
         ("source", manifest.source.id + (f" at {manifest.source.revision}" if manifest.source.revision else "")),
         ("licence", manifest.source.licence or "unknown"),
+    ]
+
+
+def labels_in_words(labels: Sequence[str]) -> str:
+    """Return how many labels there are and the first of them, nothing where there is none."""
+    more = ", …" if len(labels) > LABELS else ""
+    return f"{len(labels):,}: {', '.join(labels[:LABELS])}{more}" if labels else ""
+
+
+def figures_facts(found: Figures) -> list[Fact]:
+    """Return how good a classifier was on some texts."""
+    right = "" if found.answered_accuracy is None else f", right {found.answered_accuracy:.1%} of the time"
+    return [
+        ("texts", f"{found.texts:,}"),
+        ("accuracy", f"{found.accuracy:.1%} if it never abstained"),
+        ("answers", f"{found.answered:.1%} of the texts{right}"),
+        ("calibration", f"probabilities are off by {found.calibration_error:.1%} on average"),
     ]
 
 
@@ -97,6 +127,18 @@ def bundle_json(bundle: Bundle) -> dict[str, Any]:
         },
         "files": {name: entry.size for name, entry in manifest.files.items()},
     }  # fmt: skip
+
+
+def classifier_json(manifest: Manifest) -> dict[str, Any]:
+    """Return what a manifest says of labels, without the confusion tables."""
+    entry = manifest.classifier
+    if entry is None:
+        return {"labels": list(manifest.labels), "classifier": None}
+    figures = {measured: dataclasses.asdict(found) for measured, found in entry.figures.items()}
+    for found in figures.values():
+        del found["confusions"]
+    classifier = {"temperature": entry.temperature, "threshold": entry.threshold, "figures": figures}
+    return {"labels": list(manifest.labels), "classifier": classifier}
 
 
 def spec_json(architecture: str, spec: Spec) -> dict[str, Any]:

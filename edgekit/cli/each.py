@@ -7,12 +7,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from edgekit.cli.errors import say
-from edgekit.cli.records import Record, Source
+from edgekit.cli import options
+from edgekit.cli.records import Complaints, Record, Source
 from edgekit.errors import EdgekitError, SessionBusyError
 
 if TYPE_CHECKING:
@@ -20,25 +18,31 @@ if TYPE_CHECKING:
 
 CHUNK = 512
 """Texts taken at once: enough for batches of similar lengths, few enough to show results as they come."""
-COMPLAINTS = 20
-"""Lines told one by one; the rest is counted."""
-
-Input = Annotated[
-    str, typer.Argument(metavar="FILE", help="A file of texts, or - for standard input.", show_default=False)
-]
-Form = Annotated[
-    str | None,
-    typer.Option("--input", metavar="FORM", help="lines, jsonl or csv. (default: by the file's name, or lines)"),
-]
-Column = Annotated[
-    str, typer.Option("--column", metavar="NAME", help="The column of a CSV, or the key of JSON lines, with the text.")
-]
-Json = Annotated[bool, typer.Option("--json", help="The output is JSON anyway: one object on a line for each text.")]
 
 Compute = Callable[["Model", Sequence[str]], list[dict[str, Any]]]
 
 
-def run(
+def command_of(task: str, compute: Compute, summary: str) -> Callable[..., int]:
+    """Return the command that writes what `compute` makes of each text; `summary` is its line of help."""
+
+    def command(
+        bundle: options.BundlePath,
+        file: options.TextFile = "-",
+        column: options.TextColumn = "text",
+        form: options.InputForm = None,
+        runtime: options.Runtime = "auto",
+        threads: options.Threads = None,
+        context: options.Context = None,
+        json: options.JsonLines = False,  # noqa: ARG001 - the output is JSON anyway
+    ) -> int:
+        source = Source.of(file, form, column)
+        return _run(bundle, source, task, compute, runtime=runtime, threads=threads, context=context)
+
+    command.__doc__ = summary
+    return command
+
+
+def _run(
     bundle: Path, source: Source, task: str, compute: Compute, *, runtime: str, threads: int | None, context: int | None
 ) -> int:
     """Load a bundle, write a line for each text and return the exit code: 1 where a line could not be used."""
@@ -78,22 +82,3 @@ def _results(
             return
         for record in chunk:
             yield from _results(model, compute, [record], complaints)
-
-
-class Complaints:
-    """What was wrong with lines, told on standard error."""
-
-    def __init__(self, path: str) -> None:
-        self.path, self.count = path, 0
-
-    def tell(self, line: int, problem: str) -> None:
-        """Say what is wrong with a line."""
-        self.count += 1
-        if self.count <= COMPLAINTS:
-            say(f"line {line} {problem}" if problem.startswith(("is ", "has ")) else f"line {line}: {problem}")
-
-    def finish(self) -> int:
-        """Say how many there were and return the exit code."""
-        if self.count:
-            say(f"{self.count} lines of {self.path} were left out", "mend them, or go on without them")
-        return 1 if self.count else 0

@@ -36,10 +36,14 @@ def _inspect_bundle(path: Path, json: bool) -> None:
     bundle = Bundle.open(path)
     auto = _auto(bundle)
     if json:
-        tables.print_json({**describe.bundle_json(bundle), "auto": auto})
+        tables.print_json({**describe.bundle_json(bundle), **describe.classifier_json(bundle.manifest), "auto": auto})
         return
     chosen = f"{auto['runtime'] or 'none'}: {auto['reason']}"
     tables.print_facts(str(path), [*describe.bundle_facts(bundle), ("runtime auto", chosen)])
+    if bundle.manifest.classifier is not None:
+        for measured, found in bundle.manifest.classifier.figures.items():
+            print()
+            tables.print_facts(describe.MEASURED[measured], describe.figures_facts(found))
     for name, entry in bundle.manifest.formats.items():
         print()
         if entry.quality:

@@ -30,6 +30,19 @@ Context = Annotated[
         "--context", metavar="N", min=1, help="Tokens that prompt and answer may have together; fewer need less memory."
     ),
 ]
+TextFile = Annotated[
+    str, typer.Argument(metavar="FILE", help="A file of texts, or - for standard input.", show_default=False)
+]
+InputForm = Annotated[
+    str | None,
+    typer.Option("--input", metavar="FORM", help="lines, jsonl or csv. (default: by the file's name, or lines)"),
+]
+TextColumn = Annotated[
+    str, typer.Option("--column", metavar="NAME", help="The column of a CSV, or the key of JSON lines, with the text.")
+]
+JsonLines = Annotated[
+    bool, typer.Option("--json", help="The output is JSON anyway: one object on a line for each text.")
+]
 System = Annotated[str | None, typer.Option("--system", metavar="TEXT", help="The system message.")]
 MaxTokens = Annotated[
     int | None,

@@ -99,7 +99,7 @@ def test_bad_lines_are_told_and_the_rest_goes_on(
     assert [each["line"] for each in found] == [1, 8]
     for words in (
         "line 2 is no JSON", "line 3 is not UTF-8: byte 0xFF", "line 4 has no text 'text'", "line 5 has neither",
-        "line 6 is no valid Unicode", "line 7: the text is empty", "6 lines of - were left out",
+        "line 6 is no valid Unicode", "line 7: the text is empty", "6 lines of - left out",
     ):  # fmt: skip
         assert words in said
 
