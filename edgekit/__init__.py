@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgekit.generation import Reply
     from edgekit.model import Model, load
     from edgekit.progress import Progress
+    from edgekit.structured.grammar import Lark
     from edgekit.tokenizer import Tokenizer
 
 __version__ = "0.1.0"
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Classification",
     "EdgekitError",
+    "Lark",
     "Model",
     "Reply",
     "Span",
@@ -40,6 +42,7 @@ __all__ = [
 
 _LATE = {
     "Classification": "edgekit.encoding",
+    "Lark": "edgekit.structured.grammar",
     "Model": "edgekit.model",
     "Reply": "edgekit.generation",
     "Span": "edgekit.encoding",

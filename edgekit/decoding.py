@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -52,8 +52,12 @@ class Session(Protocol):
 class Constraint(Protocol):
     """What an answer must look like, followed token by token."""
 
-    finished: bool
-    """Whether the answer is whole and nothing may follow."""
+    @property
+    def finished(self) -> bool:
+        """Whether all tokens that were accepted are a whole answer, which nothing may follow."""
+
+    def value(self, text: str) -> Any:  # noqa: ANN401 - whatever an answer of this form stands for
+        """Return what a whole answer says."""
 
     def start(self) -> Sequence[int]:
         """Return the tokens that every answer begins with; they count as accepted."""
@@ -77,6 +81,8 @@ class Chosen(NamedTuple):
     """Under the model's own logits; 0 for a token that the constraint forced, which the model was not asked about."""
     decoded: bool
     """Whether it came after the first pass, the one that computed the prompt."""
+    whole: bool
+    """Whether the answer is whole with it, and the constraint lets nothing follow."""
     seconds: float
 
 
@@ -144,7 +150,8 @@ class Decoding:
                     token, logprob = self._choose()
                     if self._constraint:
                         forced.extend(self._constraint.accept(token))
-                yield Chosen(token, logprob, decoded, time.perf_counter() - began)
+                whole = not forced and self._constraint is not None and self._constraint.finished
+                yield Chosen(token, logprob, decoded, whole, time.perf_counter() - began)
                 self._append(token)
                 check()
         finally:

@@ -6,7 +6,7 @@ import contextlib
 import inspect
 from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -94,10 +94,12 @@ class Reply:
     tokens: tuple[int, ...]
     """All generated ids, those of a stop string included, the end-of-sequence token not."""
     logprobs: tuple[float, ...]
-    """Of each token: the natural logarithm of its probability under the model's own logits."""
+    """Of each token: the natural logarithm of its probability under the model's own logits; 0 where it was forced."""
     finish_reason: FinishReason
     """"stop": the model ended or a stop string came; "length": max_tokens or the context; "cancelled": closed."""
     timings: Timings
+    value: Any = None
+    """What an answer with a schema says, as the schema has it; None without one, and where it was cut."""
     dropped_messages: int = 0
     """How many of the oldest messages (the opening ones do not count) were left out to make room."""
 
@@ -134,6 +136,8 @@ class Generation:
     ) -> None:
         if options.stop and tokenizer is None:
             raise UsageError("stop strings need a tokenizer", "this model is driven by token ids: stop at ids")
+        if options.stop and constraint is not None:
+            raise UsageError("a schema says where an answer ends, and so does a stop string", "leave out one of them")
         self.prompt = _checked_prompt(prompt_ids, session)
         """Its ids, int64 [n]."""
         self._options = options
@@ -159,6 +163,7 @@ class Generation:
         self._decode_tokens = 0
         self._decode_seconds = 0.0
         self._finish_reason: FinishReason = "cancelled"  # until it ended otherwise
+        self._value: Any = None
         self._steps = self._run()
 
     def __iter__(self) -> Iterator[Step]:
@@ -201,6 +206,7 @@ class Generation:
             logprobs=tuple(self._logprobs),
             finish_reason=self._finish_reason,
             timings=timings,
+            value=self._value,
             dropped_messages=self._rolling.dropped if self._rolling else 0,
         )
 
@@ -223,7 +229,7 @@ class Generation:
             if self._text.stopped:
                 self._finish_reason = "stop"
                 return
-            if self._constraint is not None and self._constraint.finished:
+            if each.whole:
                 finish_reason = "stop"
                 break
         if finish_reason == "length" and self._options.overflow == "error":
@@ -233,6 +239,8 @@ class Generation:
             yield self._keep(Step(None, 0.0, rest))
         if self._text.stopped:
             self._finish_reason = "stop"
+        if self._constraint is not None and self._finish_reason == "stop":
+            self._value = self._constraint.value("".join(self._pieces))
 
     def _refuse_overflow(self) -> None:
         if len(self._tokens) != self._options.max_tokens:

@@ -26,6 +26,8 @@ from edgekit.prompts import Prompt, Settings, ids_of_chat, options_of, read_prom
 from edgekit.registry import choose_runtime
 from edgekit.rolling import Memory, Rolling, check_overflow
 from edgekit.session import DecoderSession, open_session
+from edgekit.structured.constraint import GrammarConstraint, Vocabulary
+from edgekit.structured.grammar import Schema, grammar_of
 from edgekit.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -193,6 +195,7 @@ class Model:
         *,
         system: str | None = None,
         raw: bool = False,
+        schema: Schema = None,
         draft: Draft = "lookup",
         progress: Progress | None = None,
         **settings: Unpack[Settings],
@@ -204,6 +207,8 @@ class Model:
                 messages; or token ids.
             system: A system message in front of it.
             raw: Send a text as it is, without the chat template.
+            schema: What the answer must look like: a JSON schema, a Python type, a compiled regular expression or a
+                `Lark` grammar (`structured.grammar.grammar_of`). `reply.value` is then what it says.
             draft: Who guesses at tokens to come, which are checked along with a pass where that pays: "lookup" expects
                 what followed the last tokens earlier; a loaded smaller model of the same vocabulary; None for nobody.
             progress: Is told of the prompt's tokens as they are computed.
@@ -223,7 +228,7 @@ class Model:
         asked = read_prompt(self.bundle, lambda: self.tokenizer, prompt, system=system, raw=raw)
         options = options_of(self.bundle, settings)
         check_overflow(options.overflow, is_chat=asked.messages is not None)
-        drafter = self._drafter(draft)
+        drafter, constraint = self._drafter(draft), self._constraint(schema)
         tokenizer = self.tokenizer if self.bundle.tokenizer_path() is not None else None
         if not self._lock.acquire(blocking=False):
             raise SessionBusyError(
@@ -232,7 +237,16 @@ class Model:
         try:
             rolling = self._rolling(asked.messages, options) if asked.messages is not None else None
             ids = rolling.ids if rolling else asked.encode()
-            generation = generate(session, ids, options, tokenizer, progress, drafter=drafter, rolling=rolling)
+            generation = generate(
+                session,
+                ids,
+                options,
+                tokenizer,
+                progress,
+                drafter=drafter,
+                constraint=constraint,
+                rolling=rolling,
+            )
             self.prefixes.take(generation.prompt)
         except BaseException:
             self._lock.release()
@@ -251,12 +265,15 @@ class Model:
         *,
         system: str | None = None,
         raw: bool = False,
+        schema: Schema = None,
         draft: Draft = "lookup",
         progress: Progress | None = None,
         **settings: Unpack[Settings],
     ) -> Reply:
         """Answer a prompt at once. Arguments and errors are those of `stream`."""
-        with self.stream(prompt, system=system, raw=raw, draft=draft, progress=progress, **settings) as stream:
+        with self.stream(
+            prompt, system=system, raw=raw, schema=schema, draft=draft, progress=progress, **settings
+        ) as stream:
             for _ in stream:
                 pass
         return stream.reply
@@ -318,6 +335,16 @@ class Model:
         rolling = Rolling(messages, encode, self.session.context, self._memory.dropped(messages))
         rolling.make_room(options.max_tokens)
         return rolling
+
+    @cached_property
+    def _vocabulary(self) -> Vocabulary:
+        path = self.bundle.tokenizer_path()
+        if path is None:
+            raise BundleError(f"{self.bundle.path} has no tokenizer", "structured output needs one")
+        return Vocabulary(path, self.session.vocab_size, self.bundle.manifest.eos_ids)
+
+    def _constraint(self, schema: Schema) -> GrammarConstraint | None:
+        return None if schema is None else GrammarConstraint(grammar_of(schema), self._vocabulary)
 
     def _drafter(self, draft: Draft) -> Drafter | None:
         if draft is None:

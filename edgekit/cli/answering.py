@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from edgekit.cli import figures, reading
+from edgekit.errors import UsageError
 
 if TYPE_CHECKING:
     from edgekit.generation import Reply
     from edgekit.model import Draft, Model, Stream
     from edgekit.prompts import Settings
+    from edgekit.structured.grammar import Grammar
 
 
 def settings_of(**given: Any) -> Settings:  # noqa: ANN401 - options of several types
@@ -30,6 +35,27 @@ def settings_of(**given: Any) -> Settings:  # noqa: ANN401 - options of several 
     sampling = {name: value for name, value in settings.items() if name not in ("max_tokens", "stop", "overflow")}
     Options(sampling=Sampling(**sampling), max_tokens=settings.get("max_tokens"), stop=stop)
     return cast("Settings", settings)
+
+
+def read_schema(path: Path) -> Grammar:
+    """Return what a file of `--schema` asks for, checked before anything is loaded.
+
+    Raises:
+        UsageError: it cannot be read, is of another kind, or asks for what cannot be kept to.
+    """
+    from edgekit.structured.grammar import Lark, grammar_of
+
+    text = reading.read_text_file(path)
+    try:
+        if path.suffix == ".json":
+            return grammar_of(json.loads(text))
+        if path.suffix == ".regex":
+            return grammar_of(re.compile(text))
+    except (ValueError, RecursionError, re.error) as error:
+        raise UsageError(f"{path} cannot be read: {error}", "mend it") from error
+    if path.suffix == ".lark":
+        return grammar_of(Lark(text))
+    raise UsageError(f"{path} is of no known kind", "name it .json (a JSON schema), .regex or .lark")
 
 
 @contextmanager

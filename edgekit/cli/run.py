@@ -1,5 +1,6 @@
 """`edgekit run`: one prompt, one answer, as it comes."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,6 +27,15 @@ def command(
     repetition_penalty: options.RepetitionPenalty = None,
     seed: options.Seed = None,
     stop: options.Stop = None,
+    schema: Annotated[
+        Path | None,
+        typer.Option(
+            "--schema",
+            metavar="FILE",
+            help="What the answer must look like: a JSON schema (.json), an expression (.regex) or a grammar (.lark).",
+            show_default=False,
+        ),
+    ] = None,
     draft: options.Draft = "lookup",
     threads: options.Threads = None,
     context: options.Context = None,
@@ -44,6 +54,7 @@ def command(
     )  # fmt: skip
     if system is not None:
         reading.checked(system, "the system message")
+    form = None if schema is None else answering.read_schema(schema)
     text = reading.read_prompt(prompt)
     asked: str | list[int] = reading.read_ids(text) if ids else text
     with (
@@ -51,9 +62,10 @@ def command(
         edgekit.load(bundle, runtime=runtime, threads=threads, context=context, progress=progress) as model,
         answering.drafter(draft) as guessing,
     ):
-        stream = model.stream(asked, system=system, raw=raw, draft=guessing, progress=progress, **settings)
+        stream = model.stream(asked, system=system, raw=raw, schema=form, draft=guessing, progress=progress, **settings)
         reply = answering.show(stream, silent=json or ids)
         if json:
-            tables.print_json({**answering.identity(model), **answering.reply_json(reply)})
+            value = {} if form is None else {"value": reply.value}
+            tables.print_json({**answering.identity(model), **answering.reply_json(reply), **value})
         elif ids:
             print(*reply.tokens)

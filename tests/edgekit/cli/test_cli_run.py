@@ -139,3 +139,32 @@ def test_an_argument_that_is_no_utf8_is_wrong_usage(bundle: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.startswith("error: the prompt is no valid Unicode: U+DCFF")
+
+
+def test_an_answer_with_a_schema(bundle: Path, run_json: RunJson, tmp_path: Path) -> None:
+    (tmp_path / "form.json").write_text('{"enum": ["left", "right"]}', "utf-8")
+    (tmp_path / "form.regex").write_text("[ab]{3}\n", "utf-8")
+    (tmp_path / "form.lark").write_text('start: "yes" | "no"', "utf-8")
+    for name, expected in (("form.json", ("left", "right")), ("form.lark", ("yes", "no"))):
+        assert run_json("run", bundle, "hello", "--schema", tmp_path / name)["value"] in expected
+    assert set(run_json("run", bundle, "hello", "--schema", tmp_path / "form.regex")["value"]) <= {"a", "b"}
+    cut = run_json("run", bundle, "hello", "--schema", tmp_path / "form.regex", "--max-tokens", 1)
+    assert (cut["finish_reason"], cut["value"]) in (("length", None), ("stop", cut["text"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("form.json", "{", "cannot be read"),
+        ("form.json", '{"not": {}}', 'the keywords "not" are not supported'),
+        ("form.regex", "(", "cannot be read"),
+        ("form.txt", "x", "of no known kind"),
+        ("form.lark", "start: missing", "cannot be kept to"),
+    ],
+)
+def test_schemas_that_are_none(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: str, complaint: str
+) -> None:
+    (tmp_path / name).write_text(content, "utf-8")
+    assert main(["run", str(bundle), "hello", "--schema", str(tmp_path / name)]) == 2
+    assert complaint in capsys.readouterr().err

@@ -1,0 +1,174 @@
+"""Python types as JSON schemas, and JSON values as instances of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import types
+import typing
+from collections.abc import Callable, Mapping, MutableSequence, Sequence
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from edgekit.errors import UsageError
+
+Build = Callable[[Any], Any]
+"""Makes an instance of a JSON value that validates."""
+
+_PLAIN: dict[Any, dict[str, Any]] = {
+    str: {"type": "string"},
+    int: {"type": "integer"},
+    float: {"type": "number"},
+    bool: {"type": "boolean"},
+    None: {"type": "null"},
+    type(None): {"type": "null"},
+    Any: {},
+}
+_LISTS = (list, Sequence, MutableSequence, set, frozenset)
+
+
+def schema_of(wanted: Any) -> tuple[dict[str, Any], Build]:  # noqa: ANN401 - any type
+    """Return the JSON schema of a type, and what makes an instance of a value that validates against it.
+
+    Args:
+        wanted: A dataclass, TypedDict, pydantic model, Enum, Literal, or anything of those, str, int, float, bool,
+            None, list, set, tuple, dict with str keys, Optional and Union. `Annotated[T, "text"]` describes a field.
+
+    Raises:
+        UsageError: a type that JSON has no schema for, by name.
+    """
+    if hasattr(wanted, "model_json_schema") and hasattr(wanted, "model_validate"):
+        return wanted.model_json_schema(), wanted.model_validate  # pydantic describes and checks itself
+    reader = _Types()
+    schema, build = reader.read(wanted)
+    return ({**schema, "$defs": reader.definitions} if reader.definitions else schema), build
+
+
+class _Types:
+    """Reads types; those with fields become definitions, so that they may contain themselves."""
+
+    def __init__(self) -> None:
+        self.definitions: dict[str, Any] = {}
+        self._named: dict[Any, tuple[dict[str, Any], Build]] = {}
+
+    def read(self, wanted: Any) -> tuple[dict[str, Any], Build]:  # noqa: ANN401
+        origin, arguments = get_origin(wanted), get_args(wanted)
+        if _hashable(wanted) and wanted in _PLAIN:
+            return dict(_PLAIN[wanted]), float if wanted is float else _same
+        if origin is Annotated:
+            schema, build = self.read(arguments[0])
+            texts = [item for item in arguments[1:] if isinstance(item, str)]
+            return ({**schema, "description": " ".join(texts)} if texts else schema), build
+        if origin is Literal:
+            return {"enum": list(arguments)}, _same
+        if origin in (Union, types.UnionType):
+            return self._union(arguments)
+        if isinstance(wanted, type) and issubclass(wanted, enum.Enum):
+            return {"enum": [member.value for member in wanted]}, wanted
+        if dataclasses.is_dataclass(wanted) or typing.is_typeddict(wanted):
+            return self._record(wanted)
+        return self._container(wanted, origin or wanted, arguments)
+
+    def _union(self, arguments: tuple[Any, ...]) -> tuple[dict[str, Any], Build]:
+        choices = [self.read(argument) for argument in arguments]
+
+        def build(value: Any) -> Any:  # noqa: ANN401 - a JSON value
+            for argument, (_, made) in zip(arguments, choices, strict=True):
+                if _suits(value, argument):
+                    return made(value)
+            raise UsageError(f"{value!r} is none of {arguments}")
+
+        return {"anyOf": [schema for schema, _ in choices]}, build
+
+    def _record(self, wanted: Any) -> tuple[dict[str, Any], Build]:  # noqa: ANN401
+        if wanted in self._named:
+            return self._named[wanted]
+        name = wanted.__name__ if wanted.__name__ not in self.definitions else f"{wanted.__name__}{len(self._named)}"
+        self.definitions[name] = {}
+        builders: dict[str, Build] = {}
+        is_typed_dict = typing.is_typeddict(wanted)
+
+        def build(value: Mapping[str, Any]) -> Any:  # noqa: ANN401
+            made = {key: builders[key](item) for key, item in value.items()}
+            return made if is_typed_dict else wanted(**made)
+
+        self._named[wanted] = {"$ref": f"#/$defs/{name}"}, build
+        hints = typing.get_type_hints(wanted, include_extras=True)
+        if is_typed_dict:
+            required = [key for key in hints if key in wanted.__required_keys__]
+            keys = list(hints)
+        else:
+            fields = [field for field in dataclasses.fields(wanted) if field.init]
+            keys = [field.name for field in fields]
+            missing = dataclasses.MISSING
+            required = [f.name for f in fields if f.default is missing and f.default_factory is missing]
+        properties = {}
+        for key in keys:
+            properties[key], builders[key] = self.read(hints[key])
+        self.definitions[name] = {
+            "type": "object", "properties": properties, "required": required, "additionalProperties": False,
+        }  # fmt: skip
+        return self._named[wanted]
+
+    def _container(self, wanted: Any, origin: Any, arguments: tuple[Any, ...]) -> tuple[dict[str, Any], Build]:  # noqa: ANN401
+        if origin in _LISTS and len(arguments) <= 1:
+            schema, item = self.read(arguments[0]) if arguments else ({}, _same)
+            kind = origin if isinstance(origin, type) and origin in (set, frozenset) else list
+            return {"type": "array", "items": schema}, lambda value: kind(item(each) for each in value)
+        if origin is tuple and arguments[1:] == (...,):
+            schema, item = self.read(arguments[0])
+            return {"type": "array", "items": schema}, lambda value: tuple(item(each) for each in value)
+        if origin is tuple and arguments:
+            parts = [self.read(argument) for argument in arguments]
+            schema = {"type": "array", "prefixItems": [part for part, _ in parts], "items": False}
+            count = {"minItems": len(parts), "maxItems": len(parts)}
+            return {**schema, **count}, lambda value: tuple(
+                made(each) for each, (_, made) in zip(value, parts, strict=True)
+            )
+        if origin in (dict, Mapping) and (not arguments or arguments[0] is str):
+            schema, item = self.read(arguments[1]) if arguments else ({}, _same)
+            return {"type": "object", "additionalProperties": schema}, lambda value: {
+                key: item(each) for key, each in value.items()
+            }
+        raise UsageError(
+            f"{wanted!r} has no JSON schema",
+            "use dataclasses, TypedDict, pydantic models, Enum, Literal, list, tuple, dict of str and plain types",
+        )
+
+
+def _suits(value: Any, wanted: Any) -> bool:  # noqa: ANN401 - a JSON value and a type
+    """Whether a value that validates against a union may be of this member of it."""
+    origin, arguments = get_origin(wanted), get_args(wanted)
+    if origin is Annotated:
+        return _suits(value, arguments[0])
+    if origin in (Union, types.UnionType):
+        return any(_suits(value, argument) for argument in arguments)
+    if origin is Literal:
+        return any(value == each and type(value) is type(each) for each in arguments)
+    if isinstance(wanted, type) and issubclass(wanted, enum.Enum):
+        return value in [member.value for member in wanted]
+    if dataclasses.is_dataclass(wanted) or typing.is_typeddict(wanted):
+        return isinstance(value, dict) and value.keys() <= set(typing.get_type_hints(wanted))
+    if wanted is Any:
+        return True
+    if wanted in (None, type(None)):
+        return value is None
+    kind = origin or wanted
+    if kind in (*_LISTS, tuple):
+        return isinstance(value, list)
+    if kind in (dict, Mapping):
+        return isinstance(value, dict)
+    if wanted is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
+
+
+def _same(value: Any) -> Any:  # noqa: ANN401
+    return value
+
+
+def _hashable(value: object) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
