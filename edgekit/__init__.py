@@ -73,6 +73,7 @@ def export(
     *,
     context: int | None = None,
     name: str | None = None,
+    adapter: str | Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Path:
@@ -85,6 +86,7 @@ def export(
         output: The folder to make; by default the model's name with `.edge`, in the current one.
         context: The formats' largest context in tokens; by default the smaller of the model's and 4096.
         name: The bundle's name; by default the checkpoint's.
+        adapter: A LoRA adapter's folder (PEFT), merged into the weights before they are quantized.
         force: Replace an output folder that exists.
         progress: Is told of the work as it is done.
 
@@ -94,6 +96,6 @@ def export(
     """
     from edgekit.registry import call
 
-    options = {"context": context, "name": name, "force": force, "progress": progress}
+    options = {"context": context, "name": name, "adapter": adapter, "force": force, "progress": progress}
     folder: Path = call("export", "export", source, to, quantize, output, **options)
     return folder

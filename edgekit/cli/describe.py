@@ -61,6 +61,7 @@ def bundle_facts(bundle: Bundle) -> list[Fact]:
         ("tokenizer", "yes" if bundle.tokenizer_path() else "no: driven by token ids"),
         ("chat template", "yes" if bundle.chat_template() else "no"),
         ("source", manifest.source.id + (f" at {manifest.source.revision}" if manifest.source.revision else "")),
+        ("adapter", manifest.source.adapter or ""),
         ("licence", manifest.source.licence or "unknown"),
     ]
 
@@ -111,9 +112,7 @@ def bundle_json(bundle: Bundle) -> dict[str, Any]:
         "task": manifest.task,
         **spec_json(manifest.architecture, manifest.spec),
         "quantization": dict(manifest.quantization),
-        "source": {
-            "id": manifest.source.id, "revision": manifest.source.revision, "licence": manifest.source.licence,
-        },
+        "source": dataclasses.asdict(manifest.source),
         "tokenizer": bundle.tokenizer_path() is not None,
         "chat_template": bundle.chat_template() is not None,
         "size": bundle_size(bundle),

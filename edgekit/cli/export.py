@@ -45,6 +45,7 @@ def command(
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="The bundle's name. (default: the checkpoint's)")
     ] = None,
+    adapter: options.Adapter = None,
     json: options.Json = False,
 ) -> None:
     """Read a checkpoint, quantize it and write a bundle that a device can run."""
@@ -60,7 +61,7 @@ def command(
     with watch() as progress:
         path = registry.call(
             "export", "export", source, to=formats, quantize=quantize.value, output=output,
-            context=context, name=name, force=force, progress=progress,
+            context=context, name=name, adapter=adapter, force=force, progress=progress,
         )  # fmt: skip
     elapsed = time.perf_counter() - began
     bundle = Bundle.open(path)

@@ -79,3 +79,9 @@ Draft = Annotated[
         help="Who guesses at tokens to come: what was there before, nobody, or a smaller model of the same vocabulary.",
     ),
 ]
+Adapter = Annotated[
+    Path | None,
+    typer.Option(
+        "--adapter", metavar="DIR", help="A LoRA adapter (PEFT) that is merged into the checkpoint.", show_default=False
+    ),
+]

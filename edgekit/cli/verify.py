@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from edgekit.cli import options
+from edgekit.errors import UsageError
 
 
 def command(
@@ -14,6 +15,7 @@ def command(
         str | None,
         typer.Option("--against", metavar="SOURCE", help="The checkpoint it was made from: measures the quantization."),
     ] = None,
+    adapter: options.Adapter = None,
     json: options.Json = False,
 ) -> int:
     """Measure how faithful a bundle is, write the figures into its manifest, and exit with 1 if it falls short."""
@@ -22,8 +24,10 @@ def command(
     from edgekit.cli import tables
     from edgekit.cli.progress import watch
 
+    if adapter is not None and against is None:
+        raise UsageError("--adapter goes with --against", "give the checkpoint that it was merged into as well")
     with watch() as progress:
-        verification = registry.call("verify", "verify", bundle, against, progress=progress)
+        verification = registry.call("verify", "verify", bundle, against, adapter, progress=progress)
     if json:
         tables.print_json(verification.to_json())
     else:

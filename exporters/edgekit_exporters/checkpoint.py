@@ -17,6 +17,8 @@ class Source:
     id: str
     revision: str | None = None
     licence: str | None = None
+    adapter: str | None = None
+    """The name of the adapter that was merged into it."""
 
 
 @dataclass(frozen=True, kw_only=True)

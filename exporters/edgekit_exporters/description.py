@@ -42,7 +42,7 @@ def describe(
         task=model.task if isinstance(model, EncoderModel) else "generate",
         architecture=model.spec.architecture,
         spec=model.spec,
-        source=Source(id=source.id, revision=source.revision, licence=source.licence),
+        source=Source(id=source.id, revision=source.revision, licence=source.licence, adapter=source.adapter),
         quantization=quantization,
         formats={
             format_name: FormatEntry(files=result.files, context_max=result.context_max, details=result.details)

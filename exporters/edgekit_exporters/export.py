@@ -17,6 +17,7 @@ from edgekit_exporters.balance import balance
 from edgekit_exporters.calibration import calibrate, sample_text
 from edgekit_exporters.checkpoint import Checkpoint
 from edgekit_exporters.checkpoints import open_checkpoint
+from edgekit_exporters.checkpoints.adapter import merge_adapter
 from edgekit_exporters.description import describe, eos_ids, token_id, write_text_files
 from edgekit_exporters.format import Format, WriteOptions, Writing, Written, begin, find_format
 from edgekit_exporters.quantization import Encoding, Mode, choose, sensitive_weights
@@ -35,6 +36,7 @@ def export(
     *,
     context: int | None = None,
     name: str | None = None,
+    adapter: str | Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Path:
@@ -48,6 +50,7 @@ def export(
         output: The bundle's folder; by default the model's name with `.edge`, here.
         context: Tokens that the formats can hold; by default the smaller of the model's and 4096.
         name: What the bundle calls itself; by default the checkpoint's name.
+        adapter: A LoRA adapter's folder, merged into the weights before they are quantized.
         force: Replace an existing bundle, atomically.
         progress: Who is told.
 
@@ -64,6 +67,8 @@ def export(
         # Said here already, before anything is fetched; the writer makes sure at the end.
         raise UsageError(f"the output {output} exists", "replace it with --force, or choose another with -o")
     with open_checkpoint(source, progress=progress) as checkpoint:
+        if adapter is not None:
+            merge_adapter(checkpoint, adapter)
         model = read_model(checkpoint)
         _check_tokenizer(checkpoint)
         mode = _mode(quantize, model)

@@ -32,6 +32,7 @@ from edgekit_exporters.architecture import read_model, weight_shapes
 from edgekit_exporters.calibration import sample_text
 from edgekit_exporters.checkpoint import Checkpoint
 from edgekit_exporters.checkpoints import open_checkpoint
+from edgekit_exporters.checkpoints.adapter import merge_adapter
 from edgekit_exporters.figures import Fidelity, Loss, fidelity, loss
 from edgekit_exporters.format import find_format
 from edgekit_exporters.reference import Reference
@@ -99,13 +100,18 @@ class Verification:
 
 
 def verify(
-    bundle_path: str | Path, against: str | Path | None = None, *, progress: Progress | None = None
+    bundle_path: str | Path,
+    against: str | Path | None = None,
+    adapter: str | Path | None = None,
+    *,
+    progress: Progress | None = None,
 ) -> Verification:
     """Measure every format of a bundle and write the figures into its manifest.
 
     Args:
         bundle_path: The bundle's folder.
         against: The checkpoint it was made from, for the quantization loss and the agreement of texts.
+        adapter: The LoRA adapter that was merged into it.
         progress: Who is told.
 
     Raises:
@@ -119,6 +125,8 @@ def verify(
     ids = sample_ids(bundle) if bundle.manifest.task == "generate" else sample(bundle)
     checkpoint = open_checkpoint(against, progress=progress) if against is not None else None
     try:
+        if checkpoint is not None:
+            _merge(checkpoint, bundle, adapter)
         truth = _unquantized(bundle, checkpoint, ids, progress) if checkpoint is not None else None
         verdicts, unmeasured = {}, {}
         for name in bundle.manifest.formats:
@@ -235,6 +243,16 @@ def _unquantized(bundle: Bundle, checkpoint: Checkpoint, ids: Ids | Sample, prog
         return reference.logits(ids)
     finally:
         progress.finish()
+
+
+def _merge(checkpoint: Checkpoint, bundle: Bundle, adapter: str | Path | None) -> None:
+    """Merge the adapter that the bundle has in it; without it, its weights would count as lost."""
+    ours = bundle.manifest.source.adapter
+    if adapter is not None:
+        merge_adapter(checkpoint, adapter)
+    if (ours is None) != (adapter is None):
+        has = "no adapter" if ours is None else f"the adapter {ours}"
+        raise UsageError(f"{bundle.path} has {has} in it", "give --adapter just where one was given to export")
 
 
 def _check_same(bundle: Bundle, spec: DecoderSpec | EncoderSpec) -> None:

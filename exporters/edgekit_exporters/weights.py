@@ -285,3 +285,24 @@ class Scaled(Rows):
         if self.axis == 1:
             return block * self.factor
         return block * self.factor[start:stop].reshape(-1, *(1,) * (block.ndim - 1))
+
+
+@dataclass(frozen=True, eq=False)
+class LowRank(Rows):
+    """A matrix with the product of two thin ones added to it: source + scale * left right (LoRA)."""
+
+    source: Rows
+    left: Rows
+    """[rows, rank]."""
+    right: Rows
+    """[rank, columns]; read whole with every block, since it is thin."""
+    scale: float
+    shape: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", self.source.shape)
+
+    def read(self, start: int, stop: int) -> Float32:
+        """Add the product's rows to the source's."""
+        change = self.left.read(start, stop) @ self.right.all()
+        return self.source.read(start, stop) + np.float32(self.scale) * change
