@@ -1,0 +1,52 @@
+"""Each part's rows as people read them: what is unknown or has no target stays empty, never a crash."""
+
+from part import Table
+from parts import load, passes, quality, speed
+
+INTERVAL = {"median": 0.151, "low": 0.14, "high": 0.2, "rounds": 9}
+
+
+def cells(tables: list[Table]) -> list[list[str]]:
+    assert all(len(line) == len(table.header) for table in tables for line in table.lines)
+    return [[*line] for table in tables for line in table.lines]
+
+
+def test_loads() -> None:
+    known = {
+        "model": "phi3 int4", "runtime": "tflite", "first": 11.0, "second": 2.0, "token": 0.5, "ratio": INTERVAL,
+        "ratio_target": 0.2, "anonymous": 400e6, "share": 0.18, "share_target": 0.3, "met": True,
+    }  # fmt: skip
+    unknown = {**known, "ratio_target": None, "anonymous": None, "share": None, "share_target": None, "met": None}
+    first, second = cells(load.tables([known, unknown]))
+    assert first[2:] == ["11.0 s", "2.0 s", "0.15 (0.14 – 0.20)", "0.20", "400 MB", "18%", "30%", "500 ms", "pass"]
+    assert second[5:9] == ["", "unknown", "unknown", ""]
+    assert second[-1] == ""
+
+
+def test_passes() -> None:
+    costs = {str(tokens): {**INTERVAL, "median": float(tokens)} for tokens in passes.TOKENS}
+    (line,) = cells(passes.tables([{"model": "smollm2 int8", "runtime": "onnx", "costs": costs, "met": None}]))
+    assert line[:3] == ["smollm2 int8", "onnx", "2.00 (0.14 – 0.20)"]
+
+
+def test_losses() -> None:
+    row = {
+        "quantize": "int4", "runtime": "tflite", "positions": 103, "top1": 0.7, "top1_target": 0.693,
+        "perplexity_ratio": 1.1, "perplexity_target": None, "met": False,
+    }  # fmt: skip
+    assert cells(quality.tables([row])) == [["int4", "tflite", "0.700", "0.693", "+10.00%", "", "fail"]]
+
+
+def test_speeds_of_two_settings_are_two_tables_each() -> None:
+    ratio = {
+        "model": "smollm2", "quantize": "int8", "group": "g", "threads": 2, "clock": "wall", "rounds": 9,
+        "phase": "decode", "tokens": 128, "ours": "tflite", "peer": "LiteRT-LM", "ratio": INTERVAL, "target": None,
+        "met": None, "noise": "quiet",
+    }  # fmt: skip
+    engine = {**ratio, "engine": "tflite", "prefill": 2000.0, "decode": 150.0}
+    del engine["ratio"]
+    rows = [{**row, "threads": threads} for threads in (1, 2) for row in (ratio, engine)]
+    tables = speed.tables(rows)
+    assert [table.title[:6] for table in tables] == ["Ratios", "Median", "Ratios", "Median"]
+    assert tables[0].notes == ("The machine while g ran was quiet.",)
+    assert cells(tables[1:2]) == [["smollm2 int8", "tflite", "2000 tok/s", "150 tok/s"]]
