@@ -166,9 +166,11 @@ def test_an_output_in_a_folder_of_others_cannot_be_written(
     assert names(out) == []
 
 
-@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize(
+    ("keep", "to"), [(False, "onnx"), (True, "onnx"), (False, "tflite"), (True, "openvino,tflite")]
+)
 def test_a_disk_that_fills_up(
-    checkpoint: Path, out: Path, keep: bool, monkeypatch: pytest.MonkeyPatch,
+    checkpoint: Path, out: Path, keep: bool, to: str, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest,
 ) -> None:  # fmt: skip
     if keep:
@@ -182,7 +184,7 @@ def test_a_disk_that_fills_up(
         write(file, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(PackedFile, "write", full)
-    said = refusal(capsys, "export", checkpoint, "-o", out / "x.edge", "--force")
+    said = refusal(capsys, "export", checkpoint, "-o", out / "x.edge", "--force", "--to", to)
     assert "the disk is full" in said
     assert "free some space" in said
     assert names(out) == (["x.edge"] if keep else [])

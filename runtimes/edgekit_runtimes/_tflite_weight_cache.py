@@ -124,16 +124,24 @@ class WeightCache:
 
     def _clean(self) -> None:
         """Remove what was not used for a month, and what a killed process left."""
-        now, kept = time.time(), {self._record.name}
+        kept = {self._record.name}
         for record in self._folder.glob("*.json"):
-            if now - record.stat().st_mtime > UNUSED_SECONDS:
+            if _age(record) > UNUSED_SECONDS:
                 _remove(record)
             else:
                 entry = _read(record)
                 kept |= {entry.file} if entry is not None else set()
         for path in (*self._folder.glob("*.xnnpack"), *self._folder.glob("*.tmp")):
-            if path.name not in kept and now - path.stat().st_mtime > UNFINISHED_SECONDS:
+            if path.name not in kept and _age(path) > UNFINISHED_SECONDS:
                 _remove(path)
+
+
+def _age(path: Path) -> float:
+    """Return the seconds since a file was written; 0 where another process has removed it in the meantime."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _read(path: Path) -> _Record | None:
