@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from edgekit.model import Draft, Model, Stream
     from edgekit.progress import Progress
     from edgekit.prompts import Settings
+    from edgekit.tools import ToolLike
 
 NOTE = "messages"
 
@@ -24,18 +27,32 @@ class Chat:
     """A conversation with a model. Each turn costs its own tokens; what came before is in the cache."""
 
     def __init__(
-        self, model: Model, system: str | None = None, *, draft: Draft = "lookup", **settings: Unpack[Settings]
+        self,
+        model: Model,
+        system: str | None = None,
+        *,
+        tools: Sequence[ToolLike] | None = None,
+        draft: Draft = "lookup",
+        **settings: Unpack[Settings],
     ) -> None:
-        self._model, self._draft = model, draft
+        self._model, self._tools, self._draft = model, tools, draft
         self._settings: Settings = {"overflow": "roll", **settings}
         self._opening: list[Message] = [] if system is None else [{"role": "system", "content": system}]
         self.messages: list[Message] = list(self._opening)
         """The turns that the model still knows of, behind the system message."""
 
     @classmethod
-    def read(cls, model: Model, path: Path, *, draft: Draft = "lookup", **settings: Unpack[Settings]) -> Chat:
+    def read(
+        cls,
+        model: Model,
+        path: Path,
+        *,
+        tools: Sequence[ToolLike] | None = None,
+        draft: Draft = "lookup",
+        **settings: Unpack[Settings],
+    ) -> Chat:
         """Return the conversation that `save` wrote; see `Model.resume`."""
-        chat = cls(model, draft=draft, **settings)
+        chat = cls(model, tools=tools, draft=draft, **settings)
         try:
             notes = model.session.restore(path)
         except ForeignStateError as foreign:
@@ -60,15 +77,37 @@ class Chat:
         """
         if not text:
             raise UsageError("the message is empty", "give a text")
-        asked = [*self.messages, {"role": "user", "content": text}]
+        return self._answer([*self.messages, {"role": "user", "content": text}], progress)
 
+    def report(self, results: Mapping[str, Any], progress: Progress | None = None) -> Stream:
+        """Tell the model what its calls returned, and return its answer as it comes.
+
+        Args:
+            results: By the tool's name, anything that JSON can say.
+            progress: Is told of the tokens as they are computed.
+
+        Raises:
+            UsageError: no results, or one that JSON cannot say; others as of `stream`.
+        """
+        if not results:
+            raise UsageError("there are no results", "give the name of a tool and what it returned")
+        try:
+            said = [
+                {"role": "tool", "name": name, "content": json.dumps(result, ensure_ascii=False)}
+                for name, result in results.items()
+            ]
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"a result is nothing that JSON can say: {error}", "give texts, numbers, lists") from error
+        return self._answer([*self.messages, *said], progress)
+
+    def _answer(self, asked: list[Message], progress: Progress | None) -> Stream:
         def remember(reply: Reply) -> None:
             if reply.tokens:
                 start = len(self._opening)
                 kept = asked[start + reply.dropped_messages :]
-                self.messages = [*asked[:start], *kept, {"role": "assistant", "content": reply.text}]
+                self.messages = [*asked[:start], *kept, _said(reply)]
 
-        stream = self._model.stream(asked, draft=self._draft, progress=progress, **self._settings)
+        stream = self._model.stream(asked, tools=self._tools, draft=self._draft, progress=progress, **self._settings)
         return stream.when_ended(remember)
 
     def send(self, text: str, progress: Progress | None = None) -> Reply:
@@ -93,3 +132,13 @@ class Chat:
             raise UsageError("the conversation has no turns yet", "say something first")
         notes: dict[str, Any] = {NOTE: self.messages}
         self._model.session.save(path, notes)
+
+
+def _said(reply: Reply) -> Message:
+    """Return an answer as a message: a call of tools in the form that chat templates take it."""
+    if not reply.tool_calls:
+        return {"role": "assistant", "content": reply.text}
+    calls = [
+        {"type": "function", "function": {"name": call.name, "arguments": call.arguments}} for call in reply.tool_calls
+    ]
+    return {"role": "assistant", "content": "", "tool_calls": calls}

@@ -18,6 +18,7 @@ from edgekit.progress import Progress, Silent
 from edgekit.rolling import Overflow, Rolling
 from edgekit.sampling import Sampler, Sampling
 from edgekit.streaming import StopStrings, TextStream
+from edgekit.tools import Tool, ToolCall, read_calls
 
 if TYPE_CHECKING:
     from edgekit.tokenizer import Tokenizer
@@ -100,6 +101,8 @@ class Reply:
     timings: Timings
     value: Any = None
     """What an answer with a schema says, as the schema has it; None without one, and where it was cut."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """What the model wants to be called, where it was given tools."""
     dropped_messages: int = 0
     """How many of the oldest messages (the opening ones do not count) were left out to make room."""
 
@@ -133,6 +136,7 @@ class Generation:
         drafter: Drafter | None = None,
         constraint: Constraint | None = None,
         rolling: Rolling | None = None,
+        tools: Sequence[Tool] = (),
     ) -> None:
         if options.stop and tokenizer is None:
             raise UsageError("stop strings need a tokenizer", "this model is driven by token ids: stop at ids")
@@ -143,6 +147,7 @@ class Generation:
         self._options = options
         self._constraint = constraint
         self._rolling = rolling
+        self._tools = tools
         self._context = session.context
         self._text = _Text(tokenizer, options.stop)
         self._progress = _Watch(progress or Silent())
@@ -200,13 +205,15 @@ class Generation:
             guessed_tokens=counts.guessed_tokens,
             accepted_tokens=counts.accepted_tokens,
         )
+        text = "".join(self._pieces)
         return Reply(
-            text="".join(self._pieces),
+            text=text,
             tokens=tuple(self._tokens),
             logprobs=tuple(self._logprobs),
             finish_reason=self._finish_reason,
             timings=timings,
             value=self._value,
+            tool_calls=read_calls(text, self._tools) if self._tools else (),
             dropped_messages=self._rolling.dropped if self._rolling else 0,
         )
 
@@ -274,6 +281,7 @@ def generate(
     drafter: Drafter | None = None,
     constraint: Constraint | None = None,
     rolling: Rolling | None = None,
+    tools: Sequence[Tool] = (),
 ) -> Generation:
     """Generate an answer to a prompt; what the session's cache shares with the prompt is not computed again.
 
@@ -286,6 +294,7 @@ def generate(
         drafter: Guesses at tokens to come, which are checked along with a pass.
         constraint: What the answer must look like.
         rolling: Makes room once the context is full; `prompt_ids` are its own.
+        tools: What the prompt says may be called: calls in the answer are read.
 
     Raises:
         UsageError: no prompt, an id outside of the vocabulary, or stop strings without a tokenizer.
@@ -300,6 +309,7 @@ def generate(
         drafter=drafter,
         constraint=constraint,
         rolling=rolling,
+        tools=tools,
     )
 
 

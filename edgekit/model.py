@@ -18,7 +18,7 @@ from edgekit.draft_model import ModelDrafter, check_vocabulary, relative_cost
 from edgekit.encoder_session import EncoderSession, open_encoder_session
 from edgekit.encoding import Classification, Span
 from edgekit.errors import BundleError, SessionBusyError, UsageError
-from edgekit.generation import Generation, Options, Reply, generate
+from edgekit.generation import Generation, Ids, Options, Reply, generate
 from edgekit.guessing import Drafter, PromptLookup
 from edgekit.linear_head import LinearHead, read_head
 from edgekit.prefixes import Prefixes, shared_tokens
@@ -29,6 +29,7 @@ from edgekit.session import DecoderSession, open_session
 from edgekit.structured.constraint import GrammarConstraint, Vocabulary
 from edgekit.structured.grammar import Schema, grammar_of
 from edgekit.tokenizer import Tokenizer
+from edgekit.tools import Tool, ToolLike, tools_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -196,6 +197,7 @@ class Model:
         system: str | None = None,
         raw: bool = False,
         schema: Schema = None,
+        tools: Sequence[ToolLike] | None = None,
         draft: Draft = "lookup",
         progress: Progress | None = None,
         **settings: Unpack[Settings],
@@ -209,6 +211,8 @@ class Model:
             raw: Send a text as it is, without the chat template.
             schema: What the answer must look like: a JSON schema, a Python type, a compiled regular expression or a
                 `Lark` grammar (`structured.grammar.grammar_of`). `reply.value` is then what it says.
+            tools: Functions with annotations, or dicts that describe functions: the chat template tells the model of
+                them, and `reply.tool_calls` are the calls that it asks for.
             draft: Who guesses at tokens to come, which are checked along with a pass where that pays: "lookup" expects
                 what followed the last tokens earlier; a loaded smaller model of the same vocabulary; None for nobody.
             progress: Is told of the prompt's tokens as they are computed.
@@ -225,7 +229,8 @@ class Model:
             BundleError: the bundle lacks the tokenizer or the chat template that this prompt needs.
         """
         session = self.session
-        asked = read_prompt(self.bundle, lambda: self.tokenizer, prompt, system=system, raw=raw)
+        known = () if tools is None else tuple(tools_of(tools))
+        asked = read_prompt(self.bundle, lambda: self.tokenizer, prompt, system=system, raw=raw, tools=known)
         options = options_of(self.bundle, settings)
         check_overflow(options.overflow, is_chat=asked.messages is not None)
         drafter, constraint = self._drafter(draft), self._constraint(schema)
@@ -235,7 +240,7 @@ class Model:
                 "the model is answering another caller", "read that stream to its end or close it; load once per thread"
             )
         try:
-            rolling = self._rolling(asked.messages, options) if asked.messages is not None else None
+            rolling = self._rolling(asked.messages, known, options) if asked.messages is not None else None
             ids = rolling.ids if rolling else asked.encode()
             generation = generate(
                 session,
@@ -246,6 +251,7 @@ class Model:
                 drafter=drafter,
                 constraint=constraint,
                 rolling=rolling,
+                tools=known,
             )
             self.prefixes.take(generation.prompt)
         except BaseException:
@@ -266,29 +272,45 @@ class Model:
         system: str | None = None,
         raw: bool = False,
         schema: Schema = None,
+        tools: Sequence[ToolLike] | None = None,
         draft: Draft = "lookup",
         progress: Progress | None = None,
         **settings: Unpack[Settings],
     ) -> Reply:
         """Answer a prompt at once. Arguments and errors are those of `stream`."""
         with self.stream(
-            prompt, system=system, raw=raw, schema=schema, draft=draft, progress=progress, **settings
+            prompt, system=system, raw=raw, schema=schema, tools=tools, draft=draft, progress=progress, **settings
         ) as stream:
             for _ in stream:
                 pass
         return stream.reply
 
-    def chat(self, system: str | None = None, *, draft: Draft = "lookup", **settings: Unpack[Settings]) -> Chat:
+    def chat(
+        self,
+        system: str | None = None,
+        *,
+        tools: Sequence[ToolLike] | None = None,
+        draft: Draft = "lookup",
+        **settings: Unpack[Settings],
+    ) -> Chat:
         """Begin a conversation that remembers its turns; once the context is full it leaves out the oldest ones.
 
         Args:
             system: A system message, which always stays.
+            tools: As of `stream`; the result of a call is said with `Chat.report`.
             draft: As of `stream`.
             settings: Those of `stream`, for every turn; `overflow` is "roll" unless it is given.
         """
-        return Chat(self, system, draft=draft, **settings)
+        return Chat(self, system, tools=tools, draft=draft, **settings)
 
-    def resume(self, path: str | os.PathLike[str], *, draft: Draft = "lookup", **settings: Unpack[Settings]) -> Chat:
+    def resume(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        tools: Sequence[ToolLike] | None = None,
+        draft: Draft = "lookup",
+        **settings: Unpack[Settings],
+    ) -> Chat:
         """Go on with a conversation that `Chat.save` wrote, in this process or another.
 
         Where the model is loaded in another way than it was then, its turns are computed anew.
@@ -296,42 +318,51 @@ class Model:
         Raises:
             EdgekitError: the file is damaged, or holds no conversation.
         """
-        return Chat.read(self, Path(path), draft=draft, **settings)
+        return Chat.read(self, Path(path), tools=tools, draft=draft, **settings)
 
-    def store_prefix(self, name: str, *, system: str | None = None, text: str | None = None) -> Path:
+    def store_prefix(
+        self,
+        name: str,
+        *,
+        system: str | None = None,
+        tools: Sequence[ToolLike] | None = None,
+        text: str | None = None,
+    ) -> Path:
         """Compute what prompts have in common and store it in the bundle; later loads begin there.
 
         Args:
             name: What the prefix is called; one of that name is replaced.
             system: The system message of the conversations to come.
-            text: The beginning of raw prompts, such as a document; either this or `system`.
+            tools: The tools that they will have.
+            text: The beginning of raw prompts, such as a document; either this or the others.
 
         Returns:
             The file, in the bundle's folder `prefixes`.
 
         Raises:
-            UsageError: neither text nor system, or both; a name that is no plain word.
+            UsageError: neither a text nor the beginning of conversations, or both; a name that is no plain word.
             ContextError: it is longer than the context.
             BundleError: the bundle has no tokenizer, or no chat template for a system message.
         """
-        if (system is None) == (text is None):
-            raise UsageError("a prefix is made of a system message or of a text", "give one of the two")
+        if (system is None and tools is None) == (text is None):
+            raise UsageError("a prefix is made of a system message and tools, or of a text", "give one or the other")
         if text is not None:
-            tokens, notes = self.tokenizer.encode(text), {"text": text}
-        else:
-            messages = [{"role": "system", "content": system}]
+            return self.prefixes.store(name, self.tokenizer.encode(text), {"text": text})
+        known = () if tools is None else tuple(tools_of(tools))
 
-            def encode(said: str) -> list[int]:
-                return ids_of_chat(self.bundle, self.tokenizer, [*messages, {"role": "user", "content": said}])
+        def encode(said: str) -> Ids:
+            user = [{"role": "user", "content": said}]
+            asked = read_prompt(self.bundle, lambda: self.tokenizer, user, system=system, raw=False, tools=known)
+            return asked.encode()
 
-            tokens, notes = shared_tokens(encode), {"system": str(system)}
-        return self.prefixes.store(name, tokens, notes)
+        notes = {"system": system, "tools": [tool.to_json() for tool in known] or None}
+        return self.prefixes.store(name, shared_tokens(encode), notes)
 
-    def _rolling(self, messages: Sequence[Message], options: Options) -> Rolling | None:
+    def _rolling(self, messages: Sequence[Message], tools: Sequence[Tool], options: Options) -> Rolling | None:
         """Return what makes room for the answer to a conversation, room having been made for its beginning."""
         if options.overflow != "roll":
             return None
-        encode = partial(ids_of_chat, self.bundle, self.tokenizer)
+        encode = partial(ids_of_chat, self.bundle, self.tokenizer, tools=tools)
         rolling = Rolling(messages, encode, self.session.context, self._memory.dropped(messages))
         rolling.make_room(options.max_tokens)
         return rolling

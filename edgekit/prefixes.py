@@ -38,7 +38,7 @@ class StoredPrefix:
     """The name of the runtime that computed it."""
     tokens: Sequence[int]
     notes: dict[str, Any]
-    """What it was made of: `system`, or `text`."""
+    """What it was made of: `system` and `tools`, or `text`."""
     fits: bool
     """Whether the session that was asked about can take it."""
 
@@ -136,15 +136,15 @@ class Prefixes:
         return self._known
 
 
-def shared_tokens(encode: Callable[[str], Sequence[int]]) -> list[int]:
+def shared_tokens(encode: Callable[[str], Sequence[int] | npt.NDArray[np.integer]]) -> list[int]:
     """Return the tokens that prompts have in common, whatever the user says.
 
     Args:
         encode: Returns the ids of the prompt in which the user says this.
     """
-    prompts = [encode(text) for text in ("A", "7", "\n")]
+    prompts = [[int(token) for token in encode(text)] for text in ("A", "7", "\n")]
     first, *others = prompts
-    return list(first[: min(_common(first, other) for other in others)])
+    return first[: min(_common(first, other) for other in others)]
 
 
 def _files(folder: Path) -> list[Path]:

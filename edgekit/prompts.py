@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from edgekit.bundle import Bundle
     from edgekit.tokenizer import Tokenizer
+    from edgekit.tools import Tool
 
 Prompt = str | Sequence[Message] | Sequence[int] | npt.NDArray[np.integer]
 
@@ -77,7 +78,13 @@ def options_of(bundle: Bundle, settings: Mapping[str, Any]) -> Options:
 
 
 def read_prompt(
-    bundle: Bundle, tokenizer: Callable[[], Tokenizer], prompt: Prompt, *, system: str | None, raw: bool
+    bundle: Bundle,
+    tokenizer: Callable[[], Tokenizer],
+    prompt: Prompt,
+    *,
+    system: str | None,
+    raw: bool,
+    tools: Sequence[Tool] = (),
 ) -> Asked:
     """Return what a prompt means: its ids once they are asked for, and the conversation that they are.
 
@@ -87,16 +94,21 @@ def read_prompt(
         prompt: A text, chat messages or ids.
         system: A system message to put in front.
         raw: Take the text as it is.
+        tools: What the model may call.
 
     Raises:
-        UsageError: an empty prompt, or one that does not go with `system` or `raw`.
-        BundleError: the bundle lacks the tokenizer or the template that this prompt needs.
+        UsageError: an empty prompt, or one that does not go with `system`, `raw` or `tools`.
+        BundleError: the bundle lacks the tokenizer or the template that this prompt needs, or the template has no place
+            for tools.
     """
     if not isinstance(prompt, str) and not _is_chat(prompt):
-        if system is not None or raw:
-            raise UsageError("system and raw go with a text, not with token ids")
+        if system is not None or raw or tools:
+            raise UsageError("system, raw and tools go with a text, not with token ids")
         return Asked(lambda: prompt)  # type: ignore[arg-type, return-value]  # what is left; the loop checks every id
     template = None if raw else bundle.chat_template()
+    if tools and template is None:
+        why = "the prompt is raw" if raw else f"{bundle.path} has no chat template"
+        raise UsageError(f"tools need a chat template, and {why}", "describe them in the prompt, or use model.command")
     if isinstance(prompt, str):
         if not prompt:
             raise UsageError("the prompt is empty", "give a text")
@@ -111,23 +123,33 @@ def read_prompt(
             raise UsageError("a raw prompt is a text, not messages", "leave out raw")
         messages = prompt  # type: ignore[assignment]  # _is_chat
     messages = _opened(messages, system)
-    return Asked(lambda: ids_of_chat(bundle, tokenizer(), messages), messages)
+    if tools and _rendered(bundle, messages, tools) == _rendered(bundle, messages, ()):
+        raise BundleError(f"the chat template of {bundle.path} has no place for tools", "use model.command instead")
+    return Asked(lambda: ids_of_chat(bundle, tokenizer(), messages, tools), messages)
 
 
-def ids_of_chat(bundle: Bundle, tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
+def ids_of_chat(
+    bundle: Bundle, tokenizer: Tokenizer, messages: Sequence[Message], tools: Sequence[Tool] = ()
+) -> list[int]:
     """Return the ids of a conversation, up to where the model's answer begins.
 
     Raises:
         UsageError: the template refuses the messages.
         BundleError: there is no template, or it fails.
     """
+    return _encoded(tokenizer, _rendered(bundle, messages, tools), add_special_tokens=False)
+
+
+def _rendered(bundle: Bundle, messages: Sequence[Message], tools: Sequence[Tool]) -> str:
     template = bundle.chat_template()
     if template is None:
         raise BundleError(f"{bundle.path} has no chat template", "give the prompt as one text")
     manifest = bundle.manifest
+    described = [tool.to_json() for tool in tools] or None
     # A token that the checkpoint does not have is not defined for the template, as in transformers.
-    text = render_chat(template, messages, bos_token=manifest.bos_token or None, eos_token=manifest.eos_token or None)
-    return _encoded(tokenizer, text, add_special_tokens=False)
+    return render_chat(
+        template, messages, described, bos_token=manifest.bos_token or None, eos_token=manifest.eos_token or None
+    )
 
 
 def _is_chat(prompt: object) -> bool:

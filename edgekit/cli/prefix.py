@@ -22,6 +22,10 @@ def command(
         Path | None,
         typer.Option("--system", metavar="FILE", help="A file with the system message that chats begin with."),
     ] = None,
+    tools: Annotated[
+        Path | None,
+        typer.Option("--tools", metavar="FILE", help="A JSON file with the list of tools that chats will have."),
+    ] = None,
     text: Annotated[
         Path | None, typer.Option("--text", metavar="FILE", help="A file with the text that raw prompts begin with.")
     ] = None,
@@ -40,10 +44,12 @@ def command(
     from edgekit.cli import tables
     from edgekit.cli.progress import watch
 
-    if sum((system is not None, text is not None, rebuild, remove)) > 1:
-        raise UsageError("--system, --text, --rebuild and --remove exclude each other", "give one of them")
+    if sum((system is not None or tools is not None, text is not None, rebuild, remove)) > 1:
+        raise UsageError("--system and --tools, --text, --rebuild and --remove exclude each other", "give one of them")
     files = {"system": system, "text": text}
-    made = {kind: reading.read_text_file(path) for kind, path in files.items() if path is not None}
+    made: dict[str, Any] = {kind: reading.read_text_file(path) for kind, path in files.items() if path is not None}
+    if tools is not None:
+        made["tools"] = reading.read_json_list(tools)
     with (
         watch(brief=True) as progress,
         edgekit.load(bundle, runtime=runtime, threads=threads, context=context, progress=progress) as model,
@@ -79,7 +85,7 @@ def command(
 
 def _store(model: "Model", name: str, made: dict[str, Any]) -> None:
     began = time.perf_counter()
-    model.store_prefix(name, system=made.get("system"), text=made.get("text"))
+    model.store_prefix(name, **made)
     seconds = time.perf_counter() - began
     typer.echo(f"Computed {model.session.length} tokens of {name!r} in {figures.seconds(seconds)}", err=True)
 

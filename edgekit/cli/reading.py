@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgekit.errors import UsageError
 
@@ -45,6 +46,21 @@ def read_text_file(path: Path) -> str:
     if not text.strip():
         raise UsageError(f"{path} is empty", "give a file with text")
     return text
+
+
+def read_json_list(path: Path) -> list[Any]:
+    """Return the list in a JSON file.
+
+    Raises:
+        UsageError: it cannot be read, or holds something else.
+    """
+    try:
+        value = json.loads(read_text_file(path))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is no JSON: {error}", "mend it") from error
+    if not isinstance(value, list):
+        raise UsageError(f"{path} holds no list", "write it as [...]")
+    return value
 
 
 def read_ids(text: str) -> list[int]:

@@ -42,5 +42,5 @@ def test_export_is_reached_late(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[object, ...]] = []
     monkeypatch.setattr(registry, "call", lambda *args, **kwargs: calls.append((*args, kwargs)) or Path("made"))
     assert edgekit.export("someone/tiny", to=["onnx"], quantize="int4", output="tiny.edge") == Path("made")
-    options = {"context": None, "name": None, "force": False, "progress": None}
+    options = {"context": None, "name": None, "adapter": None, "force": False, "progress": None}
     assert calls == [("export", "export", "someone/tiny", ["onnx"], "int4", "tiny.edge", options)]

@@ -135,9 +135,9 @@ def test_names_that_are_none(model: Model, name: str) -> None:
 
 
 def test_what_cannot_be_stored(model: Model) -> None:
-    with pytest.raises(UsageError, match="of a system message or of a text"):
+    with pytest.raises(UsageError, match="of a system message and tools, or of a text"):
         model.store_prefix("a")
-    with pytest.raises(UsageError, match="of a system message or of a text"):
+    with pytest.raises(UsageError, match="of a system message and tools, or of a text"):
         model.store_prefix("a", system="b", text="c")
     with pytest.raises(ContextError):
         model.store_prefix("a", text="long " * 300)

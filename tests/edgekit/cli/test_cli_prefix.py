@@ -59,6 +59,17 @@ def test_wrong_usage(
     assert complaint in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("content", "complaint"), [("{", "is no JSON"), ("{}", "holds no list"), ("[3]", "is no tool")]
+)
+def test_tools_that_are_none(
+    writable_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, complaint: str
+) -> None:
+    (tmp_path / "tools.json").write_text(content, "utf-8")
+    assert main(["prefix", str(writable_bundle), "--tools", str(tmp_path / "tools.json")]) == 2
+    assert complaint in capsys.readouterr().err
+
+
 def test_an_empty_file(writable_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").write_bytes(b"\n")
     assert main(["prefix", str(writable_bundle), "--text", str(tmp_path / "empty")]) == 2
