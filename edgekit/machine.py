@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 FEATURES = (
     *("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16"),
-    *("asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2", "sme"),
+    *("asimd", "atomics", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2", "sme"),
 )
-"""The features that decide how fast quantized models run, by the names of Linux: x86, then Arm."""
+"""The features that decide which engines run and how fast, by the names of Linux: x86, then Arm."""
 
 # What macOS calls them: `sysctl hw.optional`.
 _MACOS_FEATURES = {
@@ -34,6 +34,7 @@ _MACOS_FEATURES = {
     "hw.optional.avx512vnni": "avx512_vnni",
     "hw.optional.AdvSIMD": "asimd",
     "hw.optional.arm.AdvSIMD": "asimd",
+    "hw.optional.arm.FEAT_LSE": "atomics",
     "hw.optional.arm.FEAT_FP16": "asimdhp",
     "hw.optional.arm.FEAT_DotProd": "asimddp",
     "hw.optional.arm.FEAT_I8MM": "i8mm",
@@ -110,6 +111,14 @@ def read_machine(proc: Path = PROC, sysfs: Path = SYS, system: str = sys.platfor
 def is_64bit() -> bool:
     """Say whether this Python has 64-bit addresses."""
     return sys.maxsize > 2**32
+
+
+def lacks(feature: str, cpu: Cpu | None = None) -> bool:
+    """Say whether this is a 64-bit Arm processor known to be without a feature; None reads this machine's."""
+    if platform.machine().lower() not in ("aarch64", "arm64"):
+        return False
+    features = (cpu or read_cpu()).features
+    return bool(features) and feature not in features
 
 
 def read_cpu(proc: Path = PROC, sysfs: Path = SYS, system: str = sys.platform) -> Cpu:

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import os
-import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,14 +15,11 @@ from ai_edge_litert.options import CpuOptions, Options
 from ai_edge_litert.tensor_buffer import TensorBuffer
 
 from edgekit.decoder import Float32
-from edgekit.errors import EdgekitError
+from edgekit_runtimes._tflite_decoder import EngineError
+from edgekit_runtimes._tflite_silence import Silence
 
 ALIGNMENT = 64
 """Bytes; memory that is not aligned so would be copied instead of used."""
-
-
-class EngineError(EdgekitError):
-    """The engine refused; the text is its own."""
 
 
 class CompiledEngine:
@@ -36,7 +28,7 @@ class CompiledEngine:
     def __init__(self, path: Path, threads: int, weight_cache: str) -> None:
         cpu = CpuOptions(num_threads=threads, xnnpack_weight_cache_path=weight_cache)
         options = Options(hardware_accelerators=HardwareAccelerator.CPU, cpu_options=cpu)
-        with _Silence() as silence:
+        with Silence() as silence:
             try:
                 self._model: Any = CompiledModel.from_file(str(path), environment=_environment(), options=options)
                 keys = self._model.get_signature_list()
@@ -68,7 +60,7 @@ class CompiledEngine:
         """Run a signature and return its logits [n, vocab], if it has some."""
         if key not in self._ports:
             # The first run prepares the signature, and talks.
-            with _Silence() as silence:
+            with Silence() as silence:
                 try:
                     self._ports[key] = self._create(key)
                     self._run(key, feeds)
@@ -86,7 +78,7 @@ class CompiledEngine:
 
     def close(self) -> None:
         """Free everything."""
-        with _Silence():
+        with Silence():
             self._ports.clear()
             self._sides.clear()
             self._model = None
@@ -134,43 +126,7 @@ def _environment() -> Any:  # noqa: ANN401 - untyped
     return Environment.create(runtime_path=nowhere, compiler_plugin_path=nowhere, dispatch_library_path=nowhere)
 
 
-class _Silence:
-    """Keeps what the engine says on stderr (a dozen lines per load, which it cannot be asked not to say)."""
-
-    def __enter__(self) -> _Silence:
-        if sys.stderr is not None:
-            sys.stderr.flush()
-        self._file = tempfile.TemporaryFile()
-        try:
-            self._stderr: int | None = os.dup(2)
-            os.dup2(self._file.fileno(), 2)
-        except OSError:  # a program without a console has no stderr
-            self._stderr = None
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._stderr is not None:
-            os.dup2(self._stderr, 2)
-            os.close(self._stderr)
-        self._file.close()
-
-    def errors(self) -> list[str]:
-        """Return what it called errors."""
-        self._file.seek(0)
-        lines = self._file.read().decode(errors="replace").splitlines()
-        return [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-
-
-@atexit.register
-def _silence_for_good() -> None:
-    """Keep the engine's farewell, two lines about accelerators, off the screen; Python has said everything by then."""
-    if sys.stderr is not None:
-        sys.stderr.flush()
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-
-
-def _refusal(error: Exception, silence: _Silence) -> EngineError:
+def _refusal(error: Exception, silence: Silence) -> EngineError:
     """Return the engine's own words: the first error it reported is the cause; the exception often has none."""
     errors = silence.errors()
     words = errors[0] if errors else str(error).strip().splitlines()[0]

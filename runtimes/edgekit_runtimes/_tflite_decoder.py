@@ -17,6 +17,10 @@ from edgekit_runtimes._tflite_plan import Plan, Signature, feeds
 NAME = re.compile(r"(?:span\d+_)?(decode|chunk|prefill)(?:_(\d+))?")
 
 
+class EngineError(EdgekitError):
+    """The engine refused; the text is its own."""
+
+
 class Engine(Protocol):
     """A loaded model."""
 

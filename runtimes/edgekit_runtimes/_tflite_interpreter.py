@@ -1,11 +1,12 @@
-"""A .tflite in tflite-runtime's Interpreter, for float models where nothing newer can be installed.
+"""A .tflite in an Interpreter, for where CompiledModel does not run: that of ai-edge-litert, or of tflite-runtime.
 
-It copies the cache in and out at every step. Quantized models it would compute wrongly, or corrupt its memory over;
-their operators bear version numbers that it does not know, so it refuses them.
+It copies the cache in and out at every step. Quantized models tflite-runtime would compute wrongly, or corrupt its
+memory over; their operators bear version numbers that it does not know, so it refuses them.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,27 +15,25 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.decoder import Float32
-from edgekit.errors import BundleError, install_hint
+from edgekit_runtimes._tflite_decoder import EngineError
+from edgekit_runtimes._tflite_silence import Silence
 
 
 class InterpreterEngine:
     """A loaded model; `cache` is what its signatures read and write, by their inputs' names."""
 
-    def __init__(self, path: Path, threads: int) -> None:
-        from tflite_runtime.interpreter import Interpreter
-
-        try:
-            self._interpreter: Any = Interpreter(str(path), num_threads=threads)
-        except (ValueError, RuntimeError) as error:
-            words = str(error).strip().splitlines()[0][:300]
-            raise BundleError(
-                f"tflite-runtime cannot load {path}: {words}", f"use ai-edge-litert instead: {install_hint('tflite')}"
-            ) from error
+    def __init__(self, path: Path, threads: int, package: str) -> None:
         self._runners: dict[str, Any] = {}
         self.inputs: dict[str, dict[str, tuple[int, ...]]] = {}
-        for key in self._interpreter.get_signature_list():
-            details = self._runner(key).get_input_details()
-            self.inputs[key] = {name: tuple(map(int, entry["shape"])) for name, entry in details.items()}
+        with Silence():
+            module = importlib.import_module(f"{package}.interpreter")
+            try:
+                self._interpreter: Any = module.Interpreter(str(path), num_threads=threads)
+                for key in self._interpreter.get_signature_list():
+                    details = self._runner(key).get_input_details()
+                    self.inputs[key] = {name: tuple(map(int, entry["shape"])) for name, entry in details.items()}
+            except (ValueError, RuntimeError) as error:
+                raise EngineError(str(error).strip().splitlines()[0][:300]) from error
         self.cache: dict[str, Float32] = {
             name: np.zeros(shape, np.float32)
             for name, shape in self.inputs.get("decode", {}).items()  # an encoder has no cache
@@ -48,7 +47,7 @@ class InterpreterEngine:
         for name in self.cache:
             self.cache[name] = results[name]
         logits: Float32 | None = results.get("logits")
-        return None if logits is None else logits[0]
+        return None if logits is None else logits.reshape(logits.shape[-2:])
 
     def close(self) -> None:
         """Free everything."""

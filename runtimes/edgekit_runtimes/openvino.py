@@ -10,6 +10,7 @@ from typing import Any
 from edgekit.bundle import Bundle
 from edgekit.decoder import Availability, Decoder, Encoder, LoadOptions
 from edgekit.errors import UsageError, install_hint
+from edgekit.machine import lacks
 from edgekit.spec import DecoderSpec
 from edgekit_runtimes._openvino_cache import ModelCache
 from edgekit_runtimes._openvino_encoder import OpenvinoEncoder
@@ -65,15 +66,16 @@ def open_model(xml: Path, weights: Path, bundle: Bundle, options: LoadOptions) -
     ov, spec = engine(), bundle.manifest.decoder_spec
     core = ov.Core()
     chosen = settings(core, options, noted(xml, "quantization"), spec.hidden_size)
-    if can_be_paged(spec):
-        compiled = _take(ov, core, bundle, chosen, lambda: _paged(ov, core, xml, weights, spec))
+    if can_be_paged(spec) and not lacks("sve"):  # on Arm, paged attention is written for SVE alone
+        compiled = _take(ov, core, bundle, chosen, "paged", lambda: _paged(ov, core, xml, weights, spec))
         if compiled is not None:
             return PagedDecoder(ov, compiled, spec.vocab_size, options.context)
     if options.kv not in ("auto", "f32"):
-        raise UsageError(f"the openvino runtime has no {options.kv} cache for this model", 'use kv="auto" or kv="f32"')
+        message = f"the openvino runtime has no {options.kv} cache for this model on this processor"
+        raise UsageError(message, 'use kv="auto" or kv="f32"')
     # Variables go through float32 when they are read and set: only such a cache comes back as it was.
     chosen = {**chosen, "KV_CACHE_PRECISION": "f32"}
-    compiled = _take(ov, core, bundle, chosen, lambda: _stateful(ov, core, xml, weights))
+    compiled = _take(ov, core, bundle, chosen, "stateful", lambda: _stateful(ov, core, xml, weights))
     return StatefulDecoder(ov, compiled, spec.vocab_size, options.context)
 
 
@@ -82,10 +84,10 @@ def open_encoder(xml: Path, weights: Path, bundle: Bundle, options: LoadOptions)
     ov = engine()
     core = ov.Core()
     chosen = settings(core, options, noted(xml, "quantization"), bundle.manifest.encoder_spec.hidden_size)
-    return OpenvinoEncoder(_take(ov, core, bundle, chosen, lambda: read_model(core, xml, weights)))
+    return OpenvinoEncoder(_take(ov, core, bundle, chosen, "encoder", lambda: read_model(core, xml, weights)))
 
 
-def _take(ov: Any, core: Any, bundle: Bundle, chosen: dict[str, str], read: Callable[[], Any]) -> Any:  # noqa: ANN401
+def _take(ov: Any, core: Any, bundle: Bundle, chosen: dict[str, str], form: str, read: Callable[[], Any]) -> Any:  # noqa: ANN401
     """Take the compiled model from the cache, or compile what `read` gives and keep it; None where it gives nothing."""
     xml, weights = (bundle.file(name) for name in FILES)
     cache = ModelCache(
@@ -93,6 +95,7 @@ def _take(ov: Any, core: Any, bundle: Bundle, chosen: dict[str, str], read: Call
             "files": [bundle.manifest.files[name].sha256 for name in FILES],
             "spec": bundle.manifest.spec.to_json(),
             "settings": chosen,
+            "form": form,
             "engine": ov.__version__,
             "cpu": [core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")],
         }

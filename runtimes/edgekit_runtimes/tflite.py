@@ -1,4 +1,4 @@
-"""TFLite on the CPU: ai-edge-litert's CompiledModel, or tflite-runtime's Interpreter for float bundles.
+"""TFLite on the CPU: ai-edge-litert's CompiledModel; its Interpreter on a Raspberry Pi 4; or else tflite-runtime's.
 
 Packed weights are kept in a file of the user's cache folder, which several loads and processes share.
 """
@@ -12,8 +12,8 @@ from pathlib import Path
 from edgekit.bundle import Bundle
 from edgekit.decoder import Availability, Decoder, Encoder, LoadOptions
 from edgekit.errors import BundleError, RuntimeUnavailableError, UsageError, install_hint
-from edgekit.machine import physical_cores
-from edgekit_runtimes._tflite_decoder import Engine, TfliteDecoder
+from edgekit.machine import lacks, physical_cores
+from edgekit_runtimes._tflite_decoder import Engine, EngineError, TfliteDecoder
 from edgekit_runtimes._tflite_encoder import TfliteEncoder
 from edgekit_runtimes._tflite_weight_cache import WeightCache
 
@@ -44,7 +44,7 @@ class TfliteRuntime:
             oldest = ".".join(map(str, OLDEST))
             reason = f"ai-edge-litert {version} is older than {oldest}"
             return Availability(ok=False, version=version, reason=reason, hint=hint)
-        return Availability(ok=True, version=version)
+        return Availability(ok=True, version=version if _runs_compiled_models() else f"{version} Interpreter")
 
     def open_decoder(self, bundle: Bundle, options: LoadOptions) -> Decoder:
         """Load the model."""
@@ -53,8 +53,8 @@ class TfliteRuntime:
         path = bundle.file(FILE)
         threads = options.threads or physical_cores()
         version = _installed("ai-edge-litert")
-        if version is None:
-            return TfliteDecoder(bundle, options, _open_interpreter(bundle, path, threads))
+        if version is None or not _runs_compiled_models():
+            return TfliteDecoder(bundle, options, _open_interpreter(bundle, path, threads, version))
         return _open_compiled(bundle, path, options, threads, version)
 
     def open_encoder(self, bundle: Bundle, options: LoadOptions) -> Encoder:
@@ -62,8 +62,8 @@ class TfliteRuntime:
         path = bundle.file(FILE)
         threads = options.threads or physical_cores()
         version = _installed("ai-edge-litert")
-        if version is None:
-            return TfliteEncoder(bundle, options, _open_interpreter(bundle, path, threads))
+        if version is None or not _runs_compiled_models():
+            return TfliteEncoder(bundle, options, _open_interpreter(bundle, path, threads, version))
         return _open_compiled_encoder(bundle, path, options, threads, version)
 
 
@@ -71,7 +71,7 @@ RUNTIME = TfliteRuntime()
 
 
 def _open_compiled(bundle: Bundle, path: Path, options: LoadOptions, threads: int, version: str) -> Decoder:
-    from edgekit_runtimes._tflite_compiled import CompiledEngine, EngineError
+    from edgekit_runtimes._tflite_compiled import CompiledEngine
 
     try:
         with WeightCache(bundle.manifest.files[FILE], version) as packed:
@@ -86,7 +86,7 @@ def _open_compiled(bundle: Bundle, path: Path, options: LoadOptions, threads: in
 
 
 def _open_compiled_encoder(bundle: Bundle, path: Path, options: LoadOptions, threads: int, version: str) -> Encoder:
-    from edgekit_runtimes._tflite_compiled import CompiledEngine, EngineError
+    from edgekit_runtimes._tflite_compiled import CompiledEngine
 
     try:
         with WeightCache(bundle.manifest.files[FILE], version) as packed:
@@ -102,16 +102,32 @@ def _refused(path: Path, version: str, error: Exception) -> BundleError:
     )
 
 
-def _open_interpreter(bundle: Bundle, path: Path, threads: int) -> Engine:
-    mode = bundle.manifest.quantization.get("mode")
-    if mode not in (None, "none"):
-        raise RuntimeUnavailableError(
-            f"{bundle.path} is quantized ({mode}), which tflite-runtime computes wrongly",
-            f"use ai-edge-litert instead: {install_hint('tflite')}",
-        )
+def _open_interpreter(bundle: Bundle, path: Path, threads: int, version: str | None) -> Engine:
     from edgekit_runtimes._tflite_interpreter import InterpreterEngine
 
-    return InterpreterEngine(path, threads)
+    if version is not None:
+        try:
+            return InterpreterEngine(path, threads, "ai_edge_litert")
+        except EngineError as error:
+            raise _refused(path, version, error) from error
+    instead = f"use ai-edge-litert instead: {install_hint('tflite')}"
+    mode = bundle.manifest.quantization.get("mode")
+    if mode not in (None, "none"):
+        message = f"{bundle.path} is quantized ({mode}), which tflite-runtime computes wrongly"
+        raise RuntimeUnavailableError(message, instead)
+    try:
+        return InterpreterEngine(path, threads, "tflite_runtime")
+    except EngineError as error:
+        raise BundleError(f"tflite-runtime cannot load {path}: {error}", instead) from error
+
+
+def _runs_compiled_models() -> bool:
+    """Say whether this processor survives CompiledModel.
+
+    ai-edge-litert 2.3 loads the accelerators of its wheel for it, whatever it is asked for, and the one for GPUs is
+    built with atomic instructions (LSE), which a Raspberry Pi 4 does not have: the process would die of the first.
+    """
+    return not lacks("atomics")
 
 
 def _installed(package: str) -> str | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -55,6 +56,17 @@ def test_a_raspberry_pi(tmp_path: Path) -> None:
     assert linux.cpu_name(proc) == "Cortex-A72, Raspberry Pi 4 Model B Rev 1.4"
     assert machine.read_cpu(proc, sysfs, "linux").features == ("asimd",)
     assert linux.physical_cores(proc, sysfs) == 4
+
+
+def test_what_an_arm_processor_is_known_to_lack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    proc, sysfs = tree(tmp_path, proc__cpuinfo=PI)
+    pi = machine.read_cpu(proc, sysfs, "linux")
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    assert machine.lacks("atomics", pi)
+    assert not machine.lacks("asimd", pi)
+    assert not machine.lacks("atomics", dataclasses.replace(pi, features=()))  # Windows does not tell
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    assert not machine.lacks("atomics", pi)
 
 
 def test_the_board_is_read_from_the_device_tree_too(tmp_path: Path) -> None:

@@ -124,6 +124,17 @@ def test_the_precisions_of_the_cache(kv: KvPrecision, paged: Bundle) -> None:
         np.testing.assert_allclose(session.forward(IDS[41:], last=34), whole[41:], atol=1e-5)
 
 
+def test_an_arm_processor_without_sve_gets_the_stateful_form(paged: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = logits(paged)
+    monkeypatch.setattr("edgekit_runtimes.openvino.lacks", lambda feature: feature == "sve")
+    decoder = RUNTIME.open_decoder(paged, LoadOptions(context=128, threads=1))
+    assert isinstance(decoder, StatefulDecoder)
+    decoder.close()
+    np.testing.assert_allclose(logits(paged), expected, atol=1e-4)
+    with pytest.raises(UsageError, match="no f16 cache"):
+        load(paged, "f16")
+
+
 def test_the_stateful_form_refuses_a_precision_that_would_not_come_back(stateful: Bundle) -> None:
     with pytest.raises(UsageError, match="no int8 cache"):
         load(stateful, "int8")

@@ -25,8 +25,8 @@ from edgekit_exporters.formats import _tflite_graph
 from edgekit_exporters.reference import Reference
 from edgekit_exporters.weights import Array
 from edgekit_runtimes import _tflite_compiled, tflite
-from edgekit_runtimes._tflite_compiled import CompiledEngine, EngineError
-from edgekit_runtimes._tflite_decoder import TfliteDecoder
+from edgekit_runtimes._tflite_compiled import CompiledEngine
+from edgekit_runtimes._tflite_decoder import EngineError, TfliteDecoder
 from edgekit_runtimes.tflite import RUNTIME
 
 CONTEXT = 400
@@ -293,6 +293,33 @@ def test_which_engines_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     installed(monkeypatch)
     assert not RUNTIME.available().ok
     assert "edgekit-sdk[tflite]" in RUNTIME.available().hint
+
+
+@pytest.mark.parametrize("quantize", ["none", "int8", "int4"])
+def test_a_processor_without_atomic_instructions_gets_the_interpreter(
+    quantize: str, checkpoint: Path, tmp_path: Path, ids: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(checkpoint, tmp_path, quantize)
+    with load(path) as session:
+        expected = session.forward(ids[:290], last=3)
+    monkeypatch.setattr(tflite, "lacks", lambda feature: feature == "atomics")
+    monkeypatch.setitem(sys.modules, "edgekit_runtimes._tflite_compiled", None)
+    assert RUNTIME.available().version.endswith(" Interpreter")
+    with load(path) as session:
+        session.forward(ids[:250])
+        session.rewind(200)
+        assert close(session.forward(ids[200:290], last=3), expected)
+
+
+def test_the_interpreter_says_why_it_cannot_run_a_file(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = Bundle.open(write(checkpoint, tmp_path))
+    monkeypatch.setattr(tflite, "lacks", lambda feature: feature == "atomics")
+    file = bundle.file(tflite.FILE)
+    file.write_bytes(bytes(file.stat().st_size))
+    with pytest.raises(BundleError, match=r"ai-edge-litert .* cannot run .*model\.tflite"):
+        open_session(bundle, "tflite", LoadOptions(context=CONTEXT, threads=1))
 
 
 def test_tflite_runtime_gets_no_quantized_bundle(
