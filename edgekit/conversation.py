@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from edgekit.generation import Reply
-    from edgekit.model import Draft, Model, Stream
+    from edgekit.model import Draft, Model
     from edgekit.progress import Progress
     from edgekit.prompts import Settings
+    from edgekit.stream import Stream
     from edgekit.tools import ToolLike
 
 NOTE = "messages"

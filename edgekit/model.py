@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
@@ -18,7 +18,7 @@ from edgekit.draft_model import ModelDrafter, check_vocabulary, relative_cost
 from edgekit.encoder_session import EncoderSession, open_encoder_session
 from edgekit.encoding import Classification, Span
 from edgekit.errors import BundleError, SessionBusyError, UsageError
-from edgekit.generation import Generation, Ids, Options, Reply, generate
+from edgekit.generation import Ids, Options, Reply, generate
 from edgekit.guessing import Drafter, PromptLookup
 from edgekit.linear_head import LinearHead, read_head
 from edgekit.prefixes import Prefixes, shared_tokens
@@ -26,8 +26,10 @@ from edgekit.prompts import Prompt, Settings, ids_of_chat, options_of, read_prom
 from edgekit.registry import choose_runtime
 from edgekit.rolling import Memory, Rolling, check_overflow
 from edgekit.session import DecoderSession, open_session
+from edgekit.stream import Stream
 from edgekit.structured.constraint import GrammarConstraint, Vocabulary
 from edgekit.structured.grammar import Schema, grammar_of
+from edgekit.tasks.methods import Tasks
 from edgekit.tokenizer import Tokenizer
 from edgekit.tools import Tool, ToolLike, tools_of
 
@@ -84,7 +86,7 @@ def load(
     return Model(bundle, open_any(bundle, chosen.name, options), chosen.name)
 
 
-class Model:
+class Model(Tasks):
     """A bundle that is loaded and ready. A context manager; one caller at a time.
 
     What two prompts in a row have in common is computed once, so a conversation only costs its new messages.
@@ -402,72 +404,6 @@ class Model:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-class Stream:
-    """The pieces of an answer as they come. A context manager; closing it early leaves the model usable."""
-
-    def __init__(self, generation: Generation, release: Callable[[], None], *, textless: bool = False) -> None:
-        self._generation = generation
-        self._release: Callable[[], None] | None = release
-        self._textless = textless
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        try:
-            while True:
-                piece = next(self._generation).text
-                if piece or self._textless:
-                    return piece
-        except BaseException:  # the end, an error, Ctrl-C: whatever it is, the model is free again
-            self._end()
-            raise
-
-    def close(self) -> None:
-        """Stop. While another thread waits for a piece, the stream ends there after the step it is in."""
-        self._generation.close()
-        if not self._generation.running:
-            self._end()
-
-    def when_ended(self, tell: Callable[[Reply], None]) -> Stream:
-        """Have `tell` called with the answer once the stream has ended or was closed; return the stream itself."""
-        release = self._release
-
-        def told() -> None:
-            if release is not None:
-                release()
-            tell(self._generation.reply)
-
-        self._release = told
-        return self
-
-    @property
-    def reply(self) -> Reply:
-        """The answer, once the stream has ended or was closed.
-
-        Raises:
-            UsageError: it has not.
-        """
-        if self._release is not None:
-            raise UsageError("the stream has not ended", "read it to its end, or close it")
-        return self._generation.reply
-
-    def __enter__(self) -> Stream:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        # A loop that was left with `break` drops its stream: the model must not stay busy.
-        self.close()
-
-    def _end(self) -> None:
-        release, self._release = self._release, None
-        if release is not None:
-            release()
 
 
 def _checked_context(context: int | None, largest: int) -> int:

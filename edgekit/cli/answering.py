@@ -16,8 +16,9 @@ from edgekit.errors import UsageError
 
 if TYPE_CHECKING:
     from edgekit.generation import Reply
-    from edgekit.model import Draft, Model, Stream
+    from edgekit.model import Draft, Model
     from edgekit.prompts import Settings
+    from edgekit.stream import Stream
     from edgekit.structured.grammar import Grammar
 
 
