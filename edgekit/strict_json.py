@@ -12,6 +12,7 @@ import math
 import reprlib
 import types
 import typing
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from edgekit.errors import BundleError
@@ -25,29 +26,43 @@ class _RefusedError(ValueError):
     """What the hooks of `json.loads` raise."""
 
 
-def parse(raw: bytes, where: str) -> Any:  # noqa: ANN401 - JSON is any of six types
-    """Return the JSON value in `raw`; `where` is the file's name for messages.
+def parse(
+    raw: bytes,
+    where: str,
+    *,
+    limit: int = MAX_BYTES,
+    hint: str = DAMAGED,
+    to_float: Callable[[str], float] = float,
+) -> Any:  # noqa: ANN401 - JSON is any of six types
+    """Return the JSON value in `raw`.
+
+    Args:
+        raw: The file's content.
+        where: The file's name, for messages.
+        limit: The bytes allowed.
+        hint: What to do about a bad file.
+        to_float: Turns the text of a number with a point or an exponent into a float.
 
     Raises:
-        BundleError: larger than 16 MB, not UTF-8, not JSON, a key twice in one object, a number that is not finite or
+        BundleError: larger than `limit`, not UTF-8, not JSON, a key twice in one object, a number that is not finite or
             has more than 20 digits before the point, or nested too deeply.
     """
-    if len(raw) > MAX_BYTES:
-        raise BundleError(f"{where}: {len(raw):,} bytes, which is more than the {MAX_BYTES:,} allowed", DAMAGED)
+    if len(raw) > limit:
+        raise BundleError(f"{where}: {len(raw):,} bytes, which is more than the {limit:,} allowed", hint)
     try:
         return json.loads(
             raw.decode("utf-8"),
             object_pairs_hook=_object,
             parse_int=_integer,
-            parse_float=_float,
+            parse_float=lambda text: _finite(to_float(text), text),
             parse_constant=_constant,
         )
     except UnicodeDecodeError as error:
-        raise BundleError(f"{where}: not UTF-8 (byte {error.start})", DAMAGED) from error
+        raise BundleError(f"{where}: not UTF-8 (byte {error.start})", hint) from error
     except RecursionError:
-        raise BundleError(f"{where}: nested too deeply", DAMAGED) from None
+        raise BundleError(f"{where}: nested too deeply", hint) from None
     except ValueError as error:
-        raise BundleError(f"{where}: not valid JSON: {error}", DAMAGED) from error
+        raise BundleError(f"{where}: not valid JSON: {error}", hint) from error
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -66,8 +81,7 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-def _float(text: str) -> float:
-    value = float(text)
+def _finite(value: float, text: str) -> float:
     if not math.isfinite(value):
         raise _RefusedError(f"the number {show(text)} is not finite")
     return value
