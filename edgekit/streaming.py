@@ -6,6 +6,8 @@ import codecs
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from edgekit.text.byte_alphabet import BYTE_OF
+
 if TYPE_CHECKING:
     from edgekit.tokenizer import Tokenizer
 
@@ -70,7 +72,7 @@ class TextStream:
         if text is None:
             return b""
         try:
-            return bytes(_BYTE_OF[character] for character in text)
+            return bytes(BYTE_OF[character] for character in text)
         except KeyError:  # an added token, which is written as it is
             return text.encode("utf-8")
 
@@ -113,13 +115,3 @@ def _overlap(text: str, stop: str) -> int:
         if text.endswith(stop[:length]):
             return length
     return 0
-
-
-def _byte_of_characters() -> dict[str, int]:
-    """Return GPT-2's alphabet, in which every byte is a visible character (`bytes_to_unicode` of its encoder.py)."""
-    visible = {*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)}
-    hidden = (byte for byte in range(256) if byte not in visible)
-    return {chr(byte): byte for byte in visible} | {chr(256 + index): byte for index, byte in enumerate(hidden)}
-
-
-_BYTE_OF = _byte_of_characters()

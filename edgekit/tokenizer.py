@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from edgekit.bundle import Bundle
-from edgekit.errors import BundleError, EdgekitError, MissingExtraError, UsageError
+from edgekit.errors import BundleError, EdgekitError, UsageError
 from edgekit.tokenizer_guard import open_rust, rust_errors
 
 _DAMAGED = "the tokenizer.json is damaged: copy or export it again"
@@ -58,7 +58,11 @@ class Backend(Protocol):
 
 
 class Tokenizer:
-    """A tokenizer, opened from `tokenizer.json` or a bundle. Works without any engine."""
+    """A tokenizer, opened from `tokenizer.json` or a bundle. Works without any engine.
+
+    The package `tokenizers` does the work where it is installed, EdgeKit's own tokenizer in pure Python elsewhere:
+    the ids and offsets are the same.
+    """
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -76,7 +80,7 @@ class Tokenizer:
 
         Raises:
             BundleError: there is none, or it is damaged; the message names the file.
-            MissingExtraError: the package tokenizers is not installed.
+            UnsupportedError: the package tokenizers is not installed, and EdgeKit's own tokenizer lacks a component.
         """
         if not isinstance(path, Bundle) and not Path(path).is_dir():
             return cls(_open_backend(Path(path)))
@@ -171,7 +175,7 @@ class _Tokenizers:
             raise EdgekitError(f"the tokenizer cannot encode this text: {error}", _DAMAGED) from error
 
     def encode_batch(self, texts: list[str], longest: int) -> list[list[int]]:
-        return [_cut(encoding, longest) for encoding in self._encodings(texts)]
+        return [_cut(encoding.ids, encoding.special_tokens_mask, longest) for encoding in self._encodings(texts)]
 
     def encode_words(self, text: str) -> Words:
         encoding = self._encodings([text])[0]
@@ -203,11 +207,36 @@ class _Tokenizers:
         return int(self._rust.get_vocab_size(with_added_tokens=True))
 
 
-def _cut(encoding: Any, longest: int) -> list[int]:  # noqa: ANN401 - an Encoding of an untyped package
-    ids: list[int] = encoding.ids
+class PurePython:
+    """Backed by EdgeKit's own tokenizer."""
+
+    def __init__(self, content: bytes, where: str) -> None:
+        from edgekit.text.pure import PureTokenizer
+
+        self._pure = PureTokenizer(content, where)
+        self.decoder: dict[str, Any] = self._pure.decoder
+        self.special_ids = self._pure.special_ids
+        self.decode, self.token, self.token_id = self._pure.decode, self._pure.token, self._pure.token_id
+        self.vocab_size = self._pure.vocab_size
+
+    def encode(self, text: str, add_special_tokens: bool) -> list[int]:
+        """See `Backend`."""
+        return self._pure.encode(text, add_special_tokens).ids
+
+    def encode_batch(self, texts: list[str], longest: int) -> list[list[int]]:
+        """See `Backend`."""
+        encodings = (self._pure.encode(text, add_special_tokens=True) for text in texts)
+        return [_cut(encoding.ids, encoding.special, longest) for encoding in encodings]
+
+    def encode_words(self, text: str) -> Words:
+        """See `Backend`."""
+        encoding = self._pure.encode(text, add_special_tokens=True)
+        return Words(encoding.ids, encoding.offsets, encoding.words)
+
+
+def _cut(ids: list[int], special: Sequence[int], longest: int) -> list[int]:
     if len(ids) <= longest:
         return ids
-    special = encoding.special_tokens_mask
     closing = next((k for k in range(len(ids)) if not special[-1 - k]), 0)
     return ids[: max(longest - closing, 0)] + ids[len(ids) - min(closing, longest) :]
 
@@ -228,7 +257,8 @@ def _checked(text: str) -> str:
 
 def _open_backend(path: Path) -> Backend:
     try:
-        content = path.read_bytes().decode("utf-8")
+        raw = path.read_bytes()
+        content = raw.decode("utf-8")
     except FileNotFoundError as error:
         raise BundleError(f"{path}: there is no such file", "give a tokenizer.json or a bundle") from error
     except UnicodeDecodeError as error:
@@ -237,8 +267,8 @@ def _open_backend(path: Path) -> Backend:
         raise BundleError(f"{path}: cannot be read: {error.strerror}") from error
     try:
         return _Tokenizers(content)
-    except ImportError as error:
-        raise MissingExtraError("tokenizers", "reading text", "text") from error
+    except ImportError:
+        return PurePython(raw, str(path))
     except ValueError as error:
         raise BundleError(f"{path}: is no valid tokenizer.json: {error}", _DAMAGED) from error
 

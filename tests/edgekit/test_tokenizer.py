@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_tokenizers import trained, write
 
-from edgekit.errors import BundleError, MissingExtraError, UsageError
+from edgekit.errors import BundleError, UnsupportedError, UsageError
 from edgekit.tokenizer import Tokenizer
 
 
@@ -105,10 +105,43 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         Tokenizer.open(tmp_path / "none.json")
 
 
-def test_a_missing_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_ids_are_the_same(
+    tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write("byte_level", tmp_path)
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(MissingExtraError) as caught:
+    pure = Tokenizer.open(path)
+    for text in ("Grüße 🙂", "<s>doesn't 12</s>", ""):
+        assert pure.encode(text) == tokenizer.encode(text)
+        assert pure.encode_words(text) == tokenizer.encode_words(text)
+        assert pure.encode_batch([text], 3) == tokenizer.encode_batch([text], 3)
+        assert pure.decode(tokenizer.encode(text), skip_special=False) == text
+    assert (pure.vocab_size, pure.special_ids) == (tokenizer.vocab_size, tokenizer.special_ids)
+    assert (pure.token(300), pure.token_id("<s>")) == (tokenizer.token(300), tokenizer.token_id("<s>"))
+    assert pure.byte_level == tokenizer.byte_level
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{}", b"[]", b"null", b'{"model": {}}', b"\xff\xfe", b"\x00" * 100])
+def test_a_damaged_file_is_named_without_the_package(
+    tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    path = tmp_path / "tokenizer.json"
+    path.write_bytes(content)
+    with pytest.raises(BundleError) as caught:
+        Tokenizer.open(path)
+    assert str(path) in caught.value.message
+    assert "tokenizer.json is damaged" in caught.value.hint
+
+
+def test_what_only_the_package_can_do_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = json.loads(trained("byte_level"))
+    data["pre_tokenizer"] = {"type": "UnicodeScripts"}
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    assert Tokenizer.open(path).encode("a")
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    with pytest.raises(UnsupportedError, match="the pre-tokenizer 'UnicodeScripts' is not supported") as caught:
         Tokenizer.open(path)
     assert 'pip install "edgekit-sdk[text]"' in caught.value.hint
 
