@@ -27,7 +27,7 @@ WORDS = (
 def mutated(data: bytes, others: Sequence[bytes], draw: random.Random, reader: str) -> bytes:
     """Return an input changed in one to four places."""
     for _ in range(draw.randint(1, 4)):
-        if reader in ("manifest", "tokenizer") and draw.randint(0, 3):
+        if reader in ("manifest", "tokenizer", "pure_tokenizer") and draw.randint(0, 3):
             data = _json(data, draw)
         elif reader == "safetensors" and draw.randint(0, 1):
             data = _header(data, draw)

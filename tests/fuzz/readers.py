@@ -14,7 +14,7 @@ from edgekit.chat import render_chat
 from edgekit.errors import EdgekitError
 from edgekit.manifest import Manifest
 from edgekit.streaming import TextStream
-from edgekit.tokenizer import Tokenizer
+from edgekit.tokenizer import PurePython, Tokenizer
 from edgekit_exporters.architecture import read_model
 from edgekit_exporters.checkpoint import Checkpoint
 from edgekit_exporters.checkpoints.folder import open_folder
@@ -54,7 +54,15 @@ def read_tokenizer(data: bytes, folder: Path) -> None:
     """A tokenizer.json, and texts there and back through it."""
     path = folder / "tokenizer.json"
     path.write_bytes(data)
-    tokenizer = Tokenizer.open(path)
+    _there_and_back(Tokenizer.open(path))
+
+
+def read_pure_tokenizer(data: bytes, folder: Path) -> None:
+    """The same without the package tokenizers."""
+    _there_and_back(Tokenizer(PurePython(data, "tokenizer.json")))
+
+
+def _there_and_back(tokenizer: Tokenizer) -> None:
     for text in TEXTS:
         ids = tokenizer.encode(text)
         tokenizer.decode(ids, skip_special=False)
@@ -91,6 +99,7 @@ READERS = {
     "gguf": Reader(read_gguf),
     "manifest": Reader(read_manifest),
     "tokenizer": Reader(read_tokenizer),
+    "pure_tokenizer": Reader(read_pure_tokenizer),
     # A template is a program: it may make as much text as its sandbox allows.
     "template": Reader(read_template, seconds=4.0, memory=8 * sandbox.MAX_SIZE),
 }

@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(ROOT / part) for part in (".", "exporters", "runtimes", "tests")]
 
-NAMES = ("safetensors", "gguf", "manifest", "tokenizer", "template")
+NAMES = ("safetensors", "gguf", "manifest", "tokenizer", "pure_tokenizer", "template")
 SECONDS = 60
 """Longer than any input may take, however busy the machine is: what takes so long hangs."""
 

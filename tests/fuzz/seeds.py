@@ -14,6 +14,17 @@ import numpy as np
 from gguf_conversion import convert
 from manifests import manifest
 from small_tokenizers import FAMILIES, trained
+from tokenizer_parts import (
+    DECODERS,
+    POST_PROCESSORS,
+    PRE_TOKENIZERS,
+    bert,
+    document,
+    precompiled,
+    replace,
+    sequence,
+    split,
+)
 
 from edgekit_exporters.weights import Float32
 
@@ -34,6 +45,7 @@ def seeds(reader: str) -> list[bytes]:
     """Return the seeds of a reader."""
     made: dict[str, Any] = {
         "safetensors": _safetensors, "gguf": _gguf, "manifest": _manifests, "tokenizer": _tokenizers,
+        "pure_tokenizer": lambda: _tokenizers() + _parts(),
         "template": lambda: [template.encode() for template in TEMPLATES],
     }  # fmt: skip
     return list(made[reader]())
@@ -114,5 +126,22 @@ def _manifests() -> list[bytes]:
 
 
 @cache
+def _parts() -> list[bytes]:
+    """Return tokenizers with parts that no family has, and with expressions."""
+    normalizers = [bert(), replace("Regex", r"\s+", " "), precompiled()]
+    expressions = (r"(?i:'s|ll)|\p{Han}+(?!\S)|[^\S\n]++", r"(?:\r?\n)+|[a-z&&[^b]]|x{1,3}+|\bx\B")
+    cuts = [split("Regex", expression, "MergedWithNext") for expression in expressions]
+    documents = [
+        document(
+            normalizer=sequence(*normalizers, of="normalizers"),
+            pre_tokenizer=sequence(*cuts, of="pretokenizers"),
+            decoder=DECODERS[-1],
+        ),
+        *(document(pre_tokenizer=cut) for cut in PRE_TOKENIZERS[5:40:13]),
+        *(document("byte_level", post_processor=processor) for processor in POST_PROCESSORS[::3]),
+    ]
+    return [json.dumps(made).encode() for made in documents]
+
+
 def _tokenizers() -> list[bytes]:
     return [trained(family).encode() for family in FAMILIES]
