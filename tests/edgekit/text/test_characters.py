@@ -20,12 +20,14 @@ sets = st.lists(st.integers(0, 300).map(chr)).map(lambda drawn: (set(drawn), Cha
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    """The tool that measures what the package tokenizers says."""
+    """The tool that measures what the package tokenizers says, of the planes that have characters."""
     spec = importlib.util.spec_from_file_location("unicode_tables_tool", TOOL)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    module.CHARACTERS = [character for character in module.CHARACTERS if ord(character) >> 12 in (*range(0x40), 0xE0)]
+    module.TEXT = "".join(module.CHARACTERS)
     return module
 
 
@@ -43,8 +45,9 @@ def test_sets_of_characters_are_sets(first: tuple[set[str], Characters], second:
 
 @pytest.mark.slow
 def test_the_tables_are_what_the_package_says_of_every_character(tool: ModuleType) -> None:
+    asked = set(tool.CHARACTERS)
     measured = dict(tool.expressions()) | dict(tool.functions())
-    assert {name for name, found in measured.items() if set(characters(name)) != found} == set()
+    assert {name for name, found in measured.items() if set(characters(name)) & asked != found} == set()
     assert set(characters("break_Extend") | characters("break_SpacingMark")) | {"\u200d"} == tool.joined()
     unmeasured = ("break_", "pictographic", "conjunct_")
     assert all(name in measured or name.startswith(unmeasured) for name in TABLES)
