@@ -74,6 +74,7 @@ def export(
     context: int | None = None,
     name: str | None = None,
     adapter: str | Path | None = None,
+    companions: Sequence[str] = (),
     force: bool = False,
     progress: Progress | None = None,
 ) -> Path:
@@ -87,6 +88,7 @@ def export(
         context: The formats' largest context in tokens; by default the smaller of the model's and 4096.
         name: The bundle's name; by default the checkpoint's.
         adapter: A LoRA adapter's folder (PEFT), merged into the weights before they are quantized.
+        companions: Files for other people's engines to write beside a format: "genai", "litertlm".
         force: Replace an output folder that exists.
         progress: Is told of the work as it is done.
 
@@ -96,6 +98,9 @@ def export(
     """
     from edgekit.registry import call
 
-    options = {"context": context, "name": name, "adapter": adapter, "force": force, "progress": progress}
+    options = {
+        "context": context, "name": name, "adapter": adapter, "companions": companions, "force": force,
+        "progress": progress,
+    }  # fmt: skip
     folder: Path = call("export", "export", source, to, quantize, output, **options)
     return folder

@@ -46,6 +46,12 @@ def command(
         str | None, typer.Option("--name", metavar="NAME", help="The bundle's name. (default: the checkpoint's)")
     ] = None,
     adapter: options.Adapter = None,
+    genai: Annotated[
+        bool, typer.Option("--genai", help="Beside openvino, write the tokenizer's models for OpenVINO GenAI.")
+    ] = False,
+    litertlm: Annotated[
+        bool, typer.Option("--litertlm", help="Beside tflite, pack model.litertlm for LiteRT-LM: as large again.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Read a checkpoint, quantize it and write a bundle that a device can run."""
@@ -57,11 +63,12 @@ def command(
     formats = tuple(part.strip() for part in to.split(",") if part.strip())
     if not formats:
         raise UsageError(f"--to {to!r} names no format", "for example: --to onnx")
+    companions = [name for name, wanted in (("genai", genai), ("litertlm", litertlm)) if wanted]
     began = time.perf_counter()
     with watch() as progress:
         path = registry.call(
             "export", "export", source, to=formats, quantize=quantize.value, output=output,
-            context=context, name=name, adapter=adapter, force=force, progress=progress,
+            context=context, name=name, adapter=adapter, companions=companions, force=force, progress=progress,
         )  # fmt: skip
     elapsed = time.perf_counter() - began
     bundle = Bundle.open(path)

@@ -49,9 +49,9 @@ def describe(
             for format_name, result in written.items()
         },
         eos_ids=options.eos_ids,
-        bos_token=_token_text(checkpoint, "bos_token"),
-        eos_token=_token_text(checkpoint, "eos_token"),
-        generation={} if isinstance(model, EncoderModel) else _generation(checkpoint),
+        bos_token=token_text(checkpoint, "bos_token"),
+        eos_token=token_text(checkpoint, "eos_token"),
+        generation={} if isinstance(model, EncoderModel) else generation_defaults(checkpoint),
         labels=model.labels if isinstance(model, EncoderModel) else (),
     )
 
@@ -93,13 +93,15 @@ def token_id(checkpoint: Checkpoint, key: str) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def _token_text(checkpoint: Checkpoint, key: str) -> str:
+def token_text(checkpoint: Checkpoint, key: str) -> str:
+    """Return a special token's text by its key in tokenizer_config.json, "" where it has none."""
     value = checkpoint.tokenizer_config.get(key)
     value = value.get("content") if isinstance(value, dict) else value
     return value if isinstance(value, str) else ""
 
 
-def _generation(checkpoint: Checkpoint) -> dict[str, float | int | bool]:
+def generation_defaults(checkpoint: Checkpoint) -> dict[str, float | int | bool]:
+    """Return how the checkpoint's makers sample."""
     config = checkpoint.generation_config
     values = {key: config[key] for key in _SAMPLING if config.get(key) is not None}
     if values.get("do_sample"):

@@ -18,6 +18,7 @@ from edgekit_exporters.calibration import calibrate, sample_text
 from edgekit_exporters.checkpoint import Checkpoint
 from edgekit_exporters.checkpoints import open_checkpoint
 from edgekit_exporters.checkpoints.adapter import merge_adapter
+from edgekit_exporters.companion import check_companions, find_companions, write_companions
 from edgekit_exporters.description import describe, eos_ids, token_id, write_text_files
 from edgekit_exporters.format import Format, WriteOptions, Writing, Written, begin, find_format
 from edgekit_exporters.quantization import Encoding, Mode, choose, sensitive_weights
@@ -37,6 +38,7 @@ def export(
     context: int | None = None,
     name: str | None = None,
     adapter: str | Path | None = None,
+    companions: Sequence[str] = (),
     force: bool = False,
     progress: Progress | None = None,
 ) -> Path:
@@ -51,6 +53,7 @@ def export(
         context: Tokens that the formats can hold; by default the smaller of the model's and 4096.
         name: What the bundle calls itself; by default the checkpoint's name.
         adapter: A LoRA adapter's folder, merged into the weights before they are quantized.
+        companions: Files for other people's engines: "genai" for OpenVINO GenAI, "litertlm" for LiteRT-LM.
         force: Replace an existing bundle, atomically.
         progress: Who is told.
 
@@ -62,6 +65,7 @@ def export(
     if not names:
         raise UsageError("no format to write", "for example: --to onnx")
     formats = [find_format(item.strip()) for item in names]
+    beside = find_companions(companions, [each.name for each in formats])
     choose(quantize, 0)
     if output is not None and not force and Path(output).exists():
         # Said here already, before anything is fetched; the writer makes sure at the end.
@@ -71,16 +75,8 @@ def export(
             merge_adapter(checkpoint, adapter)
         model = read_model(checkpoint)
         _check_tokenizer(checkpoint)
-        mode = _mode(quantize, model)
-        options = WriteOptions(
-            quantization=mode,
-            stored=_stored(model) if mode == "keep" else {},
-            sensitive=sensitive_weights(model.weights, len(model.spec.layers), parameters(model)),
-            context=_context(context, model),
-            eos_ids=eos_ids(checkpoint, model.spec.vocab_size),
-            bos_id=token_id(checkpoint, "bos_token_id"),
-            pad_id=token_id(checkpoint, "pad_token_id"),
-        )
+        options = _options(quantize, context, model, checkpoint)
+        check_companions(beside, model, checkpoint, options)
         name = name or checkpoint.name
         folder = Path(output) if output is not None else Path(f"{_file_name(name)}.edge")
         _keep_source(source, folder)
@@ -88,6 +84,7 @@ def export(
             model, options, importance = _prepare(model, checkpoint, options, progress)
             written = _write(formats, model, writer.folder, options, importance, progress)
             write_text_files(checkpoint, writer.folder)
+            write_companions(beside, writer.folder, checkpoint, options, progress)
             writer.write(describe(name, checkpoint, model, options, written), progress)
     return folder
 
@@ -95,6 +92,19 @@ def export(
 def parameters(model: AnyModel) -> int:
     """Return how many parameters a model has."""
     return sum(math.prod(rows.shape) for rows in model.weights.values())
+
+
+def _options(quantize: str, context: int | None, model: AnyModel, checkpoint: Checkpoint) -> WriteOptions:
+    mode = _mode(quantize, model)
+    return WriteOptions(
+        quantization=mode,
+        stored=_stored(model) if mode == "keep" else {},
+        sensitive=sensitive_weights(model.weights, len(model.spec.layers), parameters(model)),
+        context=_context(context, model),
+        eos_ids=eos_ids(checkpoint, model.spec.vocab_size),
+        bos_id=token_id(checkpoint, "bos_token_id"),
+        pad_id=token_id(checkpoint, "pad_token_id"),
+    )
 
 
 def _mode(quantize: str, model: AnyModel) -> Mode:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import importlib
 import os
 import re
-import sys
-import threading
 from pathlib import Path
 from typing import Any
 
 from edgekit.decoder import LoadOptions
 from edgekit.errors import BundleError, UsageError, install_hint
+from edgekit.importing import import_openvino
 
 PRECISION_VARIABLE = "EDGEKIT_OPENVINO_PRECISION"
 """Forces the precision of quantized bundles' arithmetic, for measuring: f32, bf16 or f16."""
@@ -24,27 +23,11 @@ _KV = {"f32": "f32", "f16": "f16", "int8": "u8"}
 _TAG = re.compile(r"<[^<>]*\boffset\s*=[^<>]*>")
 _NUMBER = r"\b{}\s*=\s*[\"']\s*([-+]?\d{{1,40}})\s*[\"']"
 _NOTE = r'<{} value="([^"<>]*)" />'
-_IMPORT = threading.Lock()
-_TELEMETRY = "openvino_telemetry"
 
 
 def engine() -> Any:  # noqa: ANN401 - an untyped module
-    """Import openvino without its telemetry.
-
-    `import openvino` sends an event to a collector through the package openvino_telemetry, and knows no switch against
-    it; where that package cannot be imported it uses a stub of its own (openvino/tools/ovc/telemetry_utils.py).
-    """
-    with _IMPORT:
-        known = sys.modules.get(_TELEMETRY, _TELEMETRY)
-        if "openvino" not in sys.modules:
-            sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # what makes an import fail
-        try:
-            return importlib.import_module("openvino")
-        finally:
-            if sys.modules.get(_TELEMETRY, _TELEMETRY) is None:
-                del sys.modules[_TELEMETRY]
-            if not isinstance(known, str):
-                sys.modules[_TELEMETRY] = known
+    """Import openvino without its telemetry."""
+    return import_openvino()
 
 
 def settings(core: Any, options: LoadOptions, quantization: str, hidden_size: int) -> dict[str, str]:  # noqa: ANN401

@@ -1,0 +1,1 @@
+"""Companions: files for other people's engines, one module for each."""
