@@ -106,7 +106,7 @@ class Model(Tasks):
 
         Raises:
             BundleError: it has none, or a damaged one.
-            MissingExtraError: the package tokenizers is not installed.
+            UnsupportedError: the package tokenizers is not installed, and a component needs it.
         """
         return Tokenizer.open(self.bundle)
 
