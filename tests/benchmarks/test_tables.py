@@ -1,7 +1,7 @@
 """Each part's rows as people read them: what is unknown or has no target stays empty, never a crash."""
 
 from part import Table
-from parts import load, passes, quality, speed
+from parts import imports, load, passes, quality, speed
 
 INTERVAL = {"median": 0.151, "low": 0.14, "high": 0.2, "rounds": 9}
 
@@ -50,3 +50,9 @@ def test_speeds_of_two_settings_are_two_tables_each() -> None:
     assert [table.title[:6] for table in tables] == ["Ratios", "Median", "Ratios", "Median"]
     assert tables[0].notes == ("The machine while g ran was quiet.",)
     assert cells(tables[1:2]) == [["smollm2 int8", "tflite", "2000 tok/s", "150 tok/s"]]
+
+
+def test_imports_are_judged_by_their_whole_interval() -> None:
+    rows = [imports.row("import a", [0.1, 0.2], [0.1] * 2, target) for target in (1.5, 0.9, None)]
+    assert [row["met"] for row in rows] == [True, False, None]
+    assert cells(imports.tables(rows))[0] == ["`import a`", "150 ms", "100 ms", "1.50 (1.00 – 2.00)", "1.5", "pass"]
