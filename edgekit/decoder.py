@@ -5,6 +5,8 @@ A runtime is a module `edgekit_runtimes.NAME` with an object `RUNTIME` that sati
 
 from __future__ import annotations
 
+import importlib.metadata
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.errors import install_hint
 from edgekit.guessing import PassCosts
 
 if TYPE_CHECKING:
@@ -92,6 +95,27 @@ class Availability:
     hint: str = ""
 
 
+def find_engine(package: str, oldest: tuple[int, int], extra: str) -> Availability:
+    """Say whether a package is installed in a version that is not older than `oldest`; `extra` is what brings it."""
+    version, hint = installed_version(package), install_hint(extra)
+    if version is None:
+        return Availability(ok=False, reason=f"{package} is not installed", hint=hint)
+    # A candidate for a release, "2026.4.0rc1", counts as the release.
+    found = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+    if found < oldest:
+        reason = f"{package} {version} is older than {'.'.join(map(str, oldest))}"
+        return Availability(ok=False, version=version, reason=reason, hint=hint)
+    return Availability(ok=True, version=version)
+
+
+def installed_version(package: str) -> str | None:
+    """Return a package's version without importing it; None where it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 class Runtime(Protocol):
     """One engine, as a module of `edgekit_runtimes` offers it in `RUNTIME`."""
 
@@ -121,3 +145,10 @@ class EncoderRuntime(Runtime, Protocol):
         Raises:
             EdgekitError: it cannot be loaded; the message names the file or the option.
         """
+
+
+class FormedRuntime(Runtime, Protocol):
+    """A runtime whose engine can hold the cache in more than one form."""
+
+    def form(self, bundle: Bundle) -> str:
+        """Return the word for the form that serves a bundle."""

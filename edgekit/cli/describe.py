@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from edgekit import registry
 from edgekit.cli import figures
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from edgekit.bundle import Bundle
     from edgekit.classifier import Figures
+    from edgekit.decoder import FormedRuntime
     from edgekit.manifest import FormatEntry, Manifest
     from edgekit.spec import DecoderSpec, EncoderSpec
 
@@ -56,7 +57,7 @@ def bundle_facts(bundle: Bundle) -> list[Fact]:
         *spec_facts(manifest.architecture, spec),
         ("quantization", manifest.quantization.get("mode", "unknown")),
         *((f"  {kind.replace('.', ' ')}", how) for kind, how in manifest.quantization.items() if kind != "mode"),
-        *((f"format {name}", _reach(bundle, entry)) for name, entry in manifest.formats.items()),
+        *((f"format {name}", _reach(bundle, name)) for name in manifest.formats),
         ("size in all", figures.size(bundle_size(bundle))),
         ("tokenizer", "yes" if bundle.tokenizer_path() else "no: driven by token ids"),
         ("chat template", "yes" if bundle.chat_template() else "no"),
@@ -97,9 +98,21 @@ def spec_facts(architecture: str, spec: Spec) -> list[Fact]:
     ]
 
 
-def _reach(bundle: Bundle, entry: FormatEntry) -> str:
-    size = figures.size(format_size(bundle, entry))
-    return f"{size}, context {entry.context_max:,}" if entry.context_max else size
+def _reach(bundle: Bundle, name: str) -> str:
+    entry, form = bundle.manifest.formats[name], _form(bundle, name)
+    parts = [figures.size(format_size(bundle, entry))]
+    parts += [f"context {entry.context_max:,}"] if entry.context_max else []
+    return ", ".join(parts + ([f"{form} cache"] if form else []))
+
+
+def _form(bundle: Bundle, name: str) -> str | None:
+    """Return the form in which a format's runtime holds the cache, where it has several."""
+    if bundle.manifest.task != "generate":
+        return None
+    for found in map(registry.runtime, registry.runtime_names()):
+        if found.format == name and hasattr(found, "form"):
+            return cast("FormedRuntime", found).form(bundle)
+    return None
 
 
 def bundle_json(bundle: Bundle) -> dict[str, Any]:
@@ -120,6 +133,7 @@ def bundle_json(bundle: Bundle) -> dict[str, Any]:
             name: {
                 "size": format_size(bundle, entry),
                 "context_max": entry.context_max,
+                "form": _form(bundle, name),
                 "quality": entry.quality,
             }
             for name, entry in manifest.formats.items()

@@ -6,7 +6,6 @@ then writes new keys and values in place: nothing of it travels through Python.
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.bundle import Bundle
-from edgekit.decoder import Availability, Decoder, Encoder, Float32, LoadOptions, Tokens
-from edgekit.errors import BundleError, EdgekitError, UsageError, install_hint
+from edgekit.decoder import Availability, Decoder, Encoder, Float32, LoadOptions, Tokens, find_engine
+from edgekit.errors import BundleError, EdgekitError, UsageError
 from edgekit.machine import physical_cores
 from edgekit_runtimes._onnx_encoder import OnnxEncoder
 
@@ -42,17 +41,7 @@ class OnnxRuntime:
 
     def available(self) -> Availability:
         """Say whether onnxruntime is installed and new enough."""
-        hint = install_hint("onnx")
-        try:
-            version = importlib.metadata.version("onnxruntime")
-        except importlib.metadata.PackageNotFoundError:
-            return Availability(ok=False, reason="onnxruntime is not installed", hint=hint)
-        if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
-            oldest = ".".join(map(str, OLDEST))
-            return Availability(
-                ok=False, version=version, reason=f"onnxruntime {version} is older than {oldest}", hint=hint
-            )
-        return Availability(ok=True, version=version)
+        return find_engine("onnxruntime", OLDEST, "onnx")
 
     def open_decoder(self, bundle: Bundle, options: LoadOptions) -> Decoder:
         """Load the model."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from edgekit.bundle import Bundle
-from edgekit.decoder import Availability, Decoder, Encoder, LoadOptions
-from edgekit.errors import UsageError, install_hint
+from edgekit.decoder import Availability, Decoder, Encoder, LoadOptions, find_engine
+from edgekit.errors import UsageError
 from edgekit.machine import lacks
 from edgekit.spec import DecoderSpec
 from edgekit_runtimes._openvino_cache import ModelCache
@@ -35,17 +34,11 @@ class OpenvinoRuntime:
 
     def available(self) -> Availability:
         """Say whether openvino is installed and new enough."""
-        hint = install_hint("openvino")
-        try:
-            version = importlib.metadata.version("openvino")
-        except importlib.metadata.PackageNotFoundError:
-            return Availability(ok=False, reason="openvino is not installed", hint=hint)
-        if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
-            oldest = ".".join(map(str, OLDEST))
-            return Availability(
-                ok=False, version=version, reason=f"openvino {version} is older than {oldest}", hint=hint
-            )
-        return Availability(ok=True, version=version)
+        return find_engine("openvino", OLDEST, "openvino")
+
+    def form(self, bundle: Bundle) -> str:
+        """Say whether a decoder's cache is paged or the engine's own state."""
+        return "paged" if _is_paged(bundle.manifest.decoder_spec) else "stateful"
 
     def open_decoder(self, bundle: Bundle, options: LoadOptions) -> Decoder:
         """Load the model."""
@@ -61,12 +54,17 @@ class OpenvinoRuntime:
 RUNTIME = OpenvinoRuntime()
 
 
+def _is_paged(spec: DecoderSpec) -> bool:
+    # On Arm, paged attention is written for SVE alone.
+    return can_be_paged(spec) and not lacks("sve")
+
+
 def open_model(xml: Path, weights: Path, bundle: Bundle, options: LoadOptions) -> PagedDecoder | StatefulDecoder:
     """Take the compiled model from the cache, or read, change and compile it: paged where that is possible."""
     ov, spec = engine(), bundle.manifest.decoder_spec
     core = ov.Core()
     chosen = settings(core, options, noted(xml, "quantization"), spec.hidden_size)
-    if can_be_paged(spec) and not lacks("sve"):  # on Arm, paged attention is written for SVE alone
+    if _is_paged(spec):
         compiled = _take(ov, core, bundle, chosen, "paged", lambda: _paged(ov, core, xml, weights, spec))
         if compiled is not None:
             return PagedDecoder(ov, compiled, spec.vocab_size, options.context)

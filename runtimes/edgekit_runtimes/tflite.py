@@ -5,12 +5,11 @@ Packed weights are kept in a file of the user's cache folder, which several load
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 from pathlib import Path
 
 from edgekit.bundle import Bundle
-from edgekit.decoder import Availability, Decoder, Encoder, LoadOptions
+from edgekit.decoder import Availability, Decoder, Encoder, LoadOptions, find_engine, installed_version
 from edgekit.errors import BundleError, RuntimeUnavailableError, UsageError, install_hint
 from edgekit.machine import lacks, physical_cores
 from edgekit_runtimes._tflite_decoder import Engine, EngineError, TfliteDecoder
@@ -33,18 +32,12 @@ class TfliteRuntime:
 
     def available(self) -> Availability:
         """Say which engine is installed: ai-edge-litert, new enough, or else tflite-runtime."""
-        hint = install_hint("tflite")
-        version = _installed("ai-edge-litert")
-        if version is None:
-            old = _installed("tflite-runtime")
-            if old is not None:
-                return Availability(ok=True, version=f"tflite-runtime {old}", hint=hint)
-            return Availability(ok=False, reason="ai-edge-litert is not installed", hint=hint)
-        if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
-            oldest = ".".join(map(str, OLDEST))
-            reason = f"ai-edge-litert {version} is older than {oldest}"
-            return Availability(ok=False, version=version, reason=reason, hint=hint)
-        return Availability(ok=True, version=version if _runs_compiled_models() else f"{version} Interpreter")
+        found = find_engine("ai-edge-litert", OLDEST, "tflite")
+        if not found.version and (old := installed_version("tflite-runtime")):
+            return Availability(ok=True, version=f"tflite-runtime {old}", hint=found.hint)
+        if found.ok and not _runs_compiled_models():
+            return Availability(ok=True, version=f"{found.version} Interpreter")
+        return found
 
     def open_decoder(self, bundle: Bundle, options: LoadOptions) -> Decoder:
         """Load the model."""
@@ -52,7 +45,7 @@ class TfliteRuntime:
             raise UsageError(f"the tflite runtime has no {options.kv} cache", 'use kv="auto" or kv="f32"')
         path = bundle.file(FILE)
         threads = options.threads or physical_cores()
-        version = _installed("ai-edge-litert")
+        version = installed_version("ai-edge-litert")
         if version is None or not _runs_compiled_models():
             return TfliteDecoder(bundle, options, _open_interpreter(bundle, path, threads, version))
         return _open_compiled(bundle, path, options, threads, version)
@@ -61,7 +54,7 @@ class TfliteRuntime:
         """Load an encoder."""
         path = bundle.file(FILE)
         threads = options.threads or physical_cores()
-        version = _installed("ai-edge-litert")
+        version = installed_version("ai-edge-litert")
         if version is None or not _runs_compiled_models():
             return TfliteEncoder(bundle, options, _open_interpreter(bundle, path, threads, version))
         return _open_compiled_encoder(bundle, path, options, threads, version)
@@ -128,10 +121,3 @@ def _runs_compiled_models() -> bool:
     built with atomic instructions (LSE), which a Raspberry Pi 4 does not have: the process would die of the first.
     """
     return not lacks("atomics")
-
-
-def _installed(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -71,10 +71,10 @@ def bundle(request: pytest.FixtureRequest) -> Bundle:
     return chosen
 
 
-def test_the_form_that_was_noted_is_the_one_that_runs(bundle: Bundle) -> None:
+def test_the_form_that_is_told_is_the_one_that_runs(bundle: Bundle) -> None:
     forms = {"paged": PagedDecoder, "stateful": StatefulDecoder}
     decoder = RUNTIME.open_decoder(bundle, LoadOptions(context=64, threads=1))
-    assert type(decoder) is forms[bundle.manifest.formats["openvino"].details["form"]]
+    assert type(decoder) is forms[RUNTIME.form(bundle)]
     decoder.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import shutil
 import subprocess
@@ -280,7 +281,12 @@ def test_options_that_it_does_not_have(bundle_path: Path) -> None:
 
 
 def installed(monkeypatch: pytest.MonkeyPatch, **versions: str) -> None:
-    monkeypatch.setattr(tflite, "_installed", lambda package: versions.get(package.replace("-", "_")))
+    def version(package: str) -> str:
+        if package.replace("-", "_") not in versions:
+            raise importlib.metadata.PackageNotFoundError(package)
+        return versions[package.replace("-", "_")]
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
 
 
 def test_which_engines_will_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,6 +106,4 @@ class OpenvinoWriting(OpenvinoNodes):
             files=(f"{FOLDER}/{XML_FILE}", f"{FOLDER}/{DATA_FILE}"),
             context_max=self.options.context,
             encodings={name: str(placed.encoding) for name, placed in self.weights.placed.items()},
-            # The engine's paged attention has no cap on scores: such a model runs as it is written.
-            details={"form": "stateful" if any(layer.softcap for layer in self.spec.layers) else "paged"},
         )

@@ -30,6 +30,26 @@ def test_a_bundle_as_a_table(bundle: Path, capsys: pytest.CaptureFixture[str]) -
         assert expected in shown
 
 
+@pytest.mark.parametrize("form", ["paged", "stateful"])
+def test_the_form_of_an_openvino_cache(
+    form: str,
+    checkpoint: Path,
+    shared: Path,
+    tmp_path: Path,
+    run_json: Callable[..., dict[str, Any]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Paged attention has no cap on scores, which gemma2 wants."""
+    source = checkpoint if form == "paged" else shared / "golden" / "decoders" / "gemma2"
+    path = str(tmp_path / "b.edge")
+    exported = run_json("export", str(source), "-o", path, "--to", "openvino,onnx", "--quantize", "none")
+    for data in (exported, run_json("inspect", path)):
+        assert {name: entry["form"] for name, entry in data["formats"].items()} == {"openvino": form, "onnx": None}
+    capsys.readouterr()
+    assert main(["inspect", path]) == 0
+    assert capsys.readouterr().out.count(f"{form} cache") == 1
+
+
 def test_a_bundle_that_nothing_here_opens(
     bundle: Path, run_json: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
