@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from edgekit.strict_json import show
 
 if TYPE_CHECKING:
-    from edgekit.spec import DecoderSpec, EncoderSpec
+    from edgekit.spec import DecoderSpec, EncoderSignature
     from edgekit.strict_json import Reader
 
 Measured = Literal["cross_validation", "calibration", "test"]
@@ -64,7 +64,11 @@ class Classifier:
 
 
 def check_classifier(
-    reader: Reader, entry: Classifier, spec: DecoderSpec | EncoderSpec, labels: Sequence[str], sizes: Mapping[str, int]
+    reader: Reader,
+    entry: Classifier,
+    spec: DecoderSpec | EncoderSignature,
+    labels: Sequence[str],
+    sizes: Mapping[str, int],
 ) -> None:
     """Refuse an entry whose numbers cannot be, or whose file has not the size that labels and width give.
 

@@ -18,7 +18,7 @@ from edgekit.encoder_session import EncoderSession
 from edgekit.errors import ContextError, UsageError
 from edgekit.linear_head import LinearHead
 from edgekit.manifest import Manifest
-from edgekit.spec import EncoderSpec, Pooling
+from edgekit.spec import EncoderSignature, Pooling
 from edgekit.tokenizer import Tokenizer, Words
 
 Float32 = npt.NDArray[np.float32]
@@ -58,7 +58,7 @@ class Span:
     """The mean of its words' probabilities."""
 
 
-def embed(session: EncoderSession, tokenizer: Tokenizer, spec: EncoderSpec, texts: Sequence[str]) -> Float32:
+def embed(session: EncoderSession, tokenizer: Tokenizer, spec: EncoderSignature, texts: Sequence[str]) -> Float32:
     """Return float32 [n, width]; see `Model.embed`."""
     vectors = np.zeros((len(texts), spec.hidden_size), np.float32)
     for places, hidden, mask in _batches(session, tokenizer, texts):
@@ -84,7 +84,7 @@ def classify(
 
 
 def logits(
-    session: EncoderSession, tokenizer: Tokenizer, spec: EncoderSpec, head: LinearHead | None, texts: Sequence[str]
+    session: EncoderSession, tokenizer: Tokenizer, spec: EncoderSignature, head: LinearHead | None, texts: Sequence[str]
 ) -> Float32:
     """Return float32 [n, labels], before any calibration: of a fitted head, or of the checkpoint's own."""
     if head is not None:

@@ -14,8 +14,8 @@ from typing import Any, Literal
 from edgekit.bundle_names import collision, name_problem
 from edgekit.classifier import Classifier, check_classifier
 from edgekit.errors import BundleError
-from edgekit.spec import DecoderSpec, EncoderSpec
-from edgekit.spec_check import LIMITS, read_decoder_spec, read_encoder_spec
+from edgekit.spec import DecoderSpec, EncoderSignature, EncoderSpec, GraphSpec
+from edgekit.spec_check import LIMITS, read_decoder_spec, read_encoder_spec, read_graph_spec
 from edgekit.strict_json import Reader, parse, show
 
 VERSION = 1
@@ -45,6 +45,8 @@ class Source:
     licence: str | None = None
     adapter: str | None = None
     """The name of the adapter that was merged into it."""
+    via: str | None = None
+    """What made the graphs, with its version, where EdgeKit does not write the architecture itself."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,8 @@ class Manifest:
     name: str
     task: Task
     architecture: str
-    spec: DecoderSpec | EncoderSpec
-    """Of a decoder where the task is `generate`, otherwise of an encoder."""
+    spec: DecoderSpec | EncoderSpec | GraphSpec
+    """Of a decoder where the task is `generate`, otherwise of an encoder: of its graph alone where `source.via` is."""
     source: Source
     quantization: dict[str, str] = field(default_factory=dict)
     """Kind of tensor -> what was applied to it."""
@@ -113,13 +115,13 @@ class Manifest:
         return self.spec
 
     @property
-    def encoder_spec(self) -> EncoderSpec:
-        """The spec of an `embed`, `classify` or `tag` bundle.
+    def encoder_spec(self) -> EncoderSignature:
+        """The spec of an `embed`, `classify` or `tag` bundle, as far as it is needed to run it.
 
         Raises:
             BundleError: the bundle generates text.
         """
-        if not isinstance(self.spec, EncoderSpec):
+        if not isinstance(self.spec, EncoderSignature):
             raise BundleError(f"{self.name} is a bundle for the task {self.task!r}, which has no encoder")
         return self.spec
 
@@ -166,14 +168,19 @@ class Manifest:
         for name in ("spec", "files", "formats"):
             if name not in values:
                 reader.refuse(name, "is missing")
-        read_spec = read_decoder_spec if rest["task"] == "generate" else read_encoder_spec
-        manifest = cls(**rest, spec=read_spec(reader, values["spec"]))
+        manifest = cls(**rest, spec=_read_spec(reader, values["spec"], rest["task"], rest["source"]))
         _check_texts(reader, manifest)
         _check_files(reader, manifest)
         _check_head(reader, manifest)
         _check_formats(reader, manifest)
         _check_generation(reader, manifest)
         return manifest
+
+
+def _read_spec(reader: Reader, data: object, task: Task, source: Source) -> DecoderSpec | EncoderSpec | GraphSpec:
+    if task == "generate":
+        return read_decoder_spec(reader, data)
+    return read_encoder_spec(reader, data) if source.via is None else read_graph_spec(reader, data)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON values
@@ -224,6 +231,7 @@ def _check_texts(reader: Reader, manifest: Manifest) -> None:
     texts["spec.architecture"] = manifest.spec.architecture
     texts["source.revision"] = manifest.source.revision or ""
     texts["source.licence"] = manifest.source.licence or ""
+    texts["source.via"] = manifest.source.via or ""
     for key, text in manifest.quantization.items():
         texts[f"quantization[{show(key)}]"] = f"{key}{text}"
     texts.update({f"labels[{index}]": label for index, label in enumerate(manifest.labels)})

@@ -141,8 +141,9 @@ class Head:
     """What turns an encoder's hidden states into labels: perhaps a dense layer and a norm, then the classifier."""
 
     labels: int
-    pool: Literal["first", "mean"] | None = "first"
-    """Which hidden state stands for the text; None: each token is labelled by its own."""
+    pool: Literal["first", "mean", "other"] | None = "first"
+    """Which hidden state stands for the text; None: each token is labelled by its own. A `GraphSpec` has "other" where
+    the graph itself makes one result of a text."""
     activation: Activation | None = None
     """That of the dense layer; None: there is no dense layer."""
     norm: Norm | None = None
@@ -152,19 +153,42 @@ class Head:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncoderSpec:
-    """A model that reads a text at once. Its weights go by the names of `edgekit_exporters.encoder`.
+class EncoderSignature:
+    """What a runtime must know of a model that reads a text at once: what goes in, what comes out."""
+
+    architecture: str
+    vocab_size: int
+    hidden_size: int
+    """Without a head: the width of the hidden states."""
+    context: int
+    """The longest text in tokens."""
+    head: Head | None = None
+    pooling: Pooling = "mean"
+    """Without a head: how a text's vector is made."""
+    normalised: bool = False
+    """Without a head: the vector is brought to length 1."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphSpec(EncoderSignature):
+    """An encoder whose graph another exporter made: of its layers nothing is known here."""
+
+    parameters: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderSpec(EncoderSignature):
+    """An encoder described in full. Its weights go by the names of `edgekit_exporters.encoder`.
 
     Token types and offsets of positions are not here: the row of the one type that is used, and the rows that
     positions begin with, are put right when the weights are read.
     """
 
-    architecture: str
-    vocab_size: int
-    hidden_size: int
     mlp_size: int
-    context: int
-    """The longest text in tokens."""
     layers: tuple[Attention, ...]
     """None of them causal, none with a LongRoPE border."""
     norm: Norm
@@ -177,11 +201,6 @@ class EncoderSpec:
     relative_bias: bool = False
     """Scores get a bias by head and distance (MPNet): `relative_bias.weight`, for the distances -(context - 1) to
     context - 1 of the seen token from the one that sees it."""
-    head: Head | None = None
-    pooling: Pooling = "mean"
-    """Without a head: how a text's vector is made."""
-    normalised: bool = False
-    """Without a head: the vector is brought to length 1."""
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values; equal layers are written once (`layers` holds indices into `attention`)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from edgekit.spec import Attention, DecoderSpec, EncoderSpec, Norm, Rope
+from edgekit.spec import Attention, DecoderSpec, EncoderSpec, GraphSpec, Head, Norm, Rope
 from edgekit.strict_json import show
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ LIMITS = {"vocab_size": 1 << 24, "hidden_size": 1 << 20, "mlp_size": 1 << 22, "c
 ATTENTION_LIMITS = {"heads": 1 << 14, "kv_heads": 1 << 14, "head_dim": 1 << 14}
 MAX_LAYERS = 1 << 12
 MAX_LABELS = 1 << 20
+MAX_PARAMETERS = 1 << 48
 
 
 Spec = TypeVar("Spec", DecoderSpec, EncoderSpec)
@@ -42,11 +43,33 @@ def read_encoder_spec(reader: Reader, data: object, at: str = "spec") -> Encoder
     for number, layer in enumerate(spec.layers):
         if layer.causal or (layer.rope is not None and layer.rope.border is not None):
             reader.refuse(f"{at}.layers[{number}]", "is an attention that only decoders have")
-    if spec.head is not None:
-        _check_count(reader, spec.head.labels, MAX_LABELS, f"{at}.head.labels")
-        if spec.head.norm is not None:
-            _check_norm(reader, spec.head.norm, f"{at}.head.norm")
+    _check_head(reader, spec.head, at)
+    if spec.head is not None and spec.head.pool == "other":
+        reader.refuse(f"{at}.head.pool", "is 'other', which only graphs of other exporters have")
     return spec
+
+
+def read_graph_spec(reader: Reader, data: object, at: str = "spec") -> GraphSpec:
+    """Return the spec of another exporter's graph that `GraphSpec.to_json` wrote.
+
+    Raises:
+        BundleError: as `read_decoder_spec`.
+    """
+    spec = GraphSpec(**reader.fields(GraphSpec, data, at))
+    for name in ("vocab_size", "hidden_size", "context"):
+        _check_count(reader, getattr(spec, name), LIMITS[name], f"{at}.{name}")
+    _check_count(reader, spec.parameters, MAX_PARAMETERS, f"{at}.parameters")
+    if not spec.architecture:
+        reader.refuse(f"{at}.architecture", "is empty")
+    _check_head(reader, spec.head, at)
+    return spec
+
+
+def _check_head(reader: Reader, head: Head | None, at: str) -> None:
+    if head is not None:
+        _check_count(reader, head.labels, MAX_LABELS, f"{at}.head.labels")
+        if head.norm is not None:
+            _check_norm(reader, head.norm, f"{at}.head.norm")
 
 
 def _read(reader: Reader, kind: type[Spec], data: object, at: str) -> Spec:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from edgekit import registry
 from edgekit.cli import figures
+from edgekit.spec import GraphSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from edgekit.manifest import FormatEntry, Manifest
     from edgekit.spec import DecoderSpec, EncoderSpec
 
-    Spec = DecoderSpec | EncoderSpec
+    Spec = DecoderSpec | EncoderSpec | GraphSpec
 
 Fact = tuple[str, str]
 
@@ -32,7 +33,9 @@ LABELS = 10
 
 
 def parameter_count(spec: Spec) -> int:
-    """Return the number of parameters, without biases."""
+    """Return the number of parameters, without biases where they can be told apart."""
+    if isinstance(spec, GraphSpec):
+        return spec.parameters
     shapes: dict[str, tuple[int, ...]] = registry.call("architecture", "weight_shapes", spec)
     return sum(math.prod(shape) for shape in shapes.values())
 
@@ -63,6 +66,7 @@ def bundle_facts(bundle: Bundle) -> list[Fact]:
         ("chat template", "yes" if bundle.chat_template() else "no"),
         ("source", manifest.source.id + (f" at {manifest.source.revision}" if manifest.source.revision else "")),
         ("adapter", manifest.source.adapter or ""),
+        ("via", manifest.source.via or ""),
         ("licence", manifest.source.licence or "unknown"),
     ]
 
@@ -86,16 +90,20 @@ def figures_facts(found: Figures) -> list[Fact]:
 
 def spec_facts(architecture: str, spec: Spec) -> list[Fact]:
     """Return the facts of an architecture and its shape."""
-    layer = spec.layers[0]
-    shape = f"{len(spec.layers)} layers, {spec.hidden_size} wide, {layer.heads} heads"
-    if layer.kv_heads != layer.heads:
-        shape += f" over {layer.kv_heads} key/value heads"
     return [
         ("architecture", architecture),
         ("parameters", figures.parameters(parameter_count(spec))),
-        ("shape", f"{shape}, vocabulary {spec.vocab_size:,}"),
+        ("shape", f"{_shape(spec)}, vocabulary {spec.vocab_size:,}"),
         ("model's context", f"{spec.context:,} tokens"),
     ]
+
+
+def _shape(spec: Spec) -> str:
+    if isinstance(spec, GraphSpec):
+        return f"{spec.hidden_size} wide"
+    layer = spec.layers[0]
+    shape = f"{len(spec.layers)} layers, {spec.hidden_size} wide, {layer.heads} heads"
+    return shape if layer.kv_heads == layer.heads else f"{shape} over {layer.kv_heads} key/value heads"
 
 
 def _reach(bundle: Bundle, name: str) -> str:
@@ -156,13 +164,14 @@ def classifier_json(manifest: Manifest) -> dict[str, Any]:
 
 def spec_json(architecture: str, spec: Spec) -> dict[str, Any]:
     """Return an architecture and its shape as JSON values."""
-    return {
+    known = {
         "architecture": architecture,
         "parameters": parameter_count(spec),
-        "layers": len(spec.layers),
         "hidden_size": spec.hidden_size,
-        "heads": spec.layers[0].heads,
-        "kv_heads": spec.layers[0].kv_heads,
         "vocab_size": spec.vocab_size,
         "context": spec.context,
     }
+    if isinstance(spec, GraphSpec):
+        return known
+    heads, kv_heads = spec.layers[0].heads, spec.layers[0].kv_heads
+    return {**known, "layers": len(spec.layers), "heads": heads, "kv_heads": kv_heads}

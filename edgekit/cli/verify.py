@@ -43,7 +43,7 @@ def print_verification(bundle: str, exact: bool, result: Mapping[str, Any]) -> N
     rows: list[tuple[str, ...]] = []
     for name, verdict in result["formats"].items():
         engine = f"{name} ({verdict['engine']})" if verdict["engine"] else name
-        rows += [(engine, *row) for row in _fidelity_rows(verdict["fidelity"], exact)]
+        rows += [(engine, *row) for row in _fidelity_rows(verdict, exact)]
         rows += [(engine, *row) for row in _loss_rows(verdict.get("loss"))]
     rows += [(name, "not measured", reason, "", "fail") for name, reason in result["unmeasured"].items()]
     for name in ("tokenizer", "template"):
@@ -55,12 +55,13 @@ def print_verification(bundle: str, exact: bool, result: Mapping[str, Any]) -> N
     print(f"\n{'passed' if result['passed'] else 'FAILED'}: the figures are in the bundle's manifest")
 
 
-def _fidelity_rows(found: Mapping[str, Any], exact: bool) -> list[tuple[str, ...]]:
+def _fidelity_rows(verdict: Mapping[str, Any], exact: bool) -> list[tuple[str, ...]]:
     """Return the figures that decide, against the reference computing with the same weights."""
     from edgekit import registry
 
+    found = verdict["fidelity"]
     if "cosine" in found:
-        return _encoder_rows(found, exact)
+        return _encoder_rows(found, exact, "the reference" if verdict["reference"] == "computed" else "the checkpoint")
     limits = registry.exporter("figures")
     share = 1.0 if exact else limits.QUANTIZED_TOP1
     key, figure, limit = (
@@ -75,19 +76,17 @@ def _fidelity_rows(found: Mapping[str, Any], exact: bool) -> list[tuple[str, ...
     ]
 
 
-def _encoder_rows(found: Mapping[str, Any], exact: bool) -> list[tuple[str, ...]]:
+def _encoder_rows(found: Mapping[str, Any], exact: bool, truth: str) -> list[tuple[str, ...]]:
     from edgekit import registry
 
     limits = registry.exporter("verify_encoder")
     limit = limits.FLOAT_COSINE if exact else limits.QUANTIZED_COSINE
     cosine = found["cosine_min"] if exact else found["cosine"]
-    rows: list[tuple[str, ...]] = [
-        ("cosine to the reference", f"{cosine:.5f}", f"≥ {limit:g}", _verdict(cosine >= limit))
-    ]
+    rows: list[tuple[str, ...]] = [(f"cosine to {truth}", f"{cosine:.5f}", f"≥ {limit:g}", _verdict(cosine >= limit))]
     if exact:
         error = found["max_error"]
         limit = limits.FLOAT_ERROR
-        rows.append(("largest difference to the reference", f"{error:.2g}", f"≤ {limit:g}", _verdict(error <= limit)))
+        rows.append((f"largest difference to {truth}", f"{error:.2g}", f"≤ {limit:g}", _verdict(error <= limit)))
     return rows
 
 

@@ -118,6 +118,7 @@ class _Encoder(Generic[V]):
 
     def head(self, x: V, head: Head) -> V:
         if head.pool is not None:
+            assert head.pool != "other", "only graphs that were never written here have it"
             x = self.ops.pool(x, head.pool)
         if head.activation is not None:
             x = self.ops.activation(self.linear(x, "classifier.dense")[0], head.activation)

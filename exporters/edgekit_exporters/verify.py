@@ -1,7 +1,8 @@
 """`edgekit verify`: is a bundle right, and what did quantization cost?
 
 Two losses, measured apart. Fidelity: the engine's logits against `reference.py` computing with the very weights that
-were written. Quantization loss: the same logits against the unquantized checkpoint.
+were written. Quantization loss: the same logits against the unquantized checkpoint. Where another exporter made the
+graph, no reference computes it: fidelity is then against what the checkpoint's own code computed when it was exported.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,7 @@ from edgekit.errors import BundleError, RuntimeUnavailableError, UsageError
 from edgekit.manifest import Manifest
 from edgekit.progress import Progress, Silent
 from edgekit.session import open_session
-from edgekit.spec import DecoderSpec, EncoderSpec
+from edgekit.spec import DecoderSpec, EncoderSpec, GraphSpec
 from edgekit.tokenizer import Tokenizer
 from edgekit_exporters import verify_encoder
 from edgekit_exporters.architecture import read_model, weight_shapes
@@ -35,6 +36,7 @@ from edgekit_exporters.checkpoints import open_checkpoint
 from edgekit_exporters.checkpoints.adapter import merge_adapter
 from edgekit_exporters.figures import Fidelity, Loss, fidelity, loss
 from edgekit_exporters.format import find_format
+from edgekit_exporters.recorded import read_recorded
 from edgekit_exporters.reference import Reference
 from edgekit_exporters.verify_encoder import EncoderFidelity, EncoderLoss, Sample, sample
 from edgekit_exporters.weights import Float32, Weights
@@ -53,6 +55,8 @@ class FormatVerdict:
     engine: str
     fidelity: Fidelity | EncoderFidelity
     loss: Loss | EncoderLoss | None = None
+    reference: Literal["computed", "recorded"] = "computed"
+    """Whether the truth was computed here with the written weights, or by the checkpoint's own code at export."""
 
     @property
     def passed(self) -> bool:
@@ -62,7 +66,7 @@ class FormatVerdict:
     def to_json(self) -> dict[str, Any]:
         """Return the figures as the manifest keeps them."""
         quality: dict[str, Any] = {"runtime": self.runtime, "engine": self.engine, "passed": self.passed}
-        quality["fidelity"] = dataclasses.asdict(self.fidelity)
+        quality |= {"reference": self.reference, "fidelity": dataclasses.asdict(self.fidelity)}
         if self.loss is not None:
             quality["loss"] = dataclasses.asdict(self.loss)
         return quality
@@ -121,8 +125,13 @@ def verify(
     bundle = Bundle.open(bundle_path)
     if not bundle.manifest.formats:
         raise BundleError(f"{bundle.path} has no format that could be measured", "export the model again")
+    if against is not None and bundle.manifest.source.via is not None:
+        raise UsageError(
+            f"{bundle.path} was made by {bundle.manifest.source.via}, whose source --against cannot compute",
+            "leave out --against: the bundle brings along what its checkpoint computed, and is compared with that",
+        )
     bundle.check_hashes(progress)
-    ids = sample_ids(bundle) if bundle.manifest.task == "generate" else sample(bundle)
+    ids = _sample(bundle)
     checkpoint = open_checkpoint(against, progress=progress) if against is not None else None
     try:
         if checkpoint is not None:
@@ -147,6 +156,12 @@ def verify(
             checkpoint.close()
 
 
+def _sample(bundle: Bundle) -> Ids | Sample:
+    if bundle.manifest.task == "generate":
+        return sample_ids(bundle)
+    return read_recorded(bundle) if isinstance(bundle.manifest.spec, GraphSpec) else sample(bundle)
+
+
 def sample_ids(bundle: Bundle) -> Ids:
     """Return the token ids that are compared: a text of our own, or seeded random ids where there is no tokenizer."""
     manifest = bundle.manifest
@@ -160,7 +175,7 @@ def sample_ids(bundle: Bundle) -> Ids:
 
 def _measure(bundle: Bundle, name: str, ids: Ids | Sample, truth: Float32 | None, progress: Progress) -> FormatVerdict:
     if isinstance(ids, Sample):
-        return _measure_encoder(bundle, name, ids, truth, progress)
+        return measure_encoder(bundle, name, ids, truth, progress)
     runtime = _runtime_for(bundle, name)
     options = LoadOptions(context=len(ids))
     progress.start(f"{name}: compute with {runtime.name}", len(ids), "tokens")
@@ -171,7 +186,8 @@ def _measure(bundle: Bundle, name: str, ids: Ids | Sample, truth: Float32 | None
         progress.finish()
     progress.start(f"{name}: compute the reference", None, "tokens")
     try:
-        reference = Reference(bundle.manifest.spec, _written_weights(bundle, name)).logits(ids)
+        spec = bundle.manifest.decoder_spec
+        reference = Reference(spec, _written_weights(bundle, name, spec)).logits(ids)
     finally:
         progress.finish()
     return FormatVerdict(
@@ -182,35 +198,48 @@ def _measure(bundle: Bundle, name: str, ids: Ids | Sample, truth: Float32 | None
     )
 
 
-def _measure_encoder(
+def measure_encoder(
     bundle: Bundle, name: str, texts: Sample, truth: Float32 | None, progress: Progress
 ) -> FormatVerdict:
+    """Measure one format of a bundle of an encoder.
+
+    Raises:
+        EdgekitError: nothing here runs the format, or it cannot be loaded.
+    """
     runtime, spec = _runtime_for(bundle, name), bundle.manifest.encoder_spec
     options = LoadOptions(context=bundle.manifest.formats[name].context_max or spec.context)
     progress.start(f"{name}: compute with {runtime.name}", texts.ids.size, "tokens")
     try:
         with open_encoder_session(bundle, runtime.name, options) as session:
-            measured = texts.rows(session.encode(texts.ids, texts.mask), spec)
+            measured = texts.rows(session.encode, spec)
     finally:
         progress.finish()
-    progress.start(f"{name}: compute the reference", None, "tokens")
-    try:
-        result = Reference(spec, _written_weights(bundle, name)).encode(texts.ids, texts.mask)
-    finally:
-        progress.finish()
+    expected = _expected(bundle, name, texts, progress) if texts.expected is None else texts.expected
     exact = bundle.manifest.quantization.get("mode") == "none"
     return FormatVerdict(
         runtime=runtime.name,
         engine=runtime.available().version,
-        fidelity=verify_encoder.fidelity(measured, texts.rows(result, spec), spec, exact=exact),
+        fidelity=verify_encoder.fidelity(measured, expected, spec, exact=exact),
         loss=None if truth is None else verify_encoder.loss(measured, truth, spec),
+        reference="computed" if texts.expected is None else "recorded",
     )
 
 
-def _written_weights(bundle: Bundle, name: str) -> Weights:
+def _expected(bundle: Bundle, name: str, texts: Sample, progress: Progress) -> Float32:
+    """Return what the reference computes with the weights that a format holds."""
+    spec = bundle.manifest.spec
+    assert isinstance(spec, EncoderSpec)
+    progress.start(f"{name}: compute the reference", None, "tokens")
+    try:
+        return texts.rows(Reference(spec, _written_weights(bundle, name, spec)).encode, spec)
+    finally:
+        progress.finish()
+
+
+def _written_weights(bundle: Bundle, name: str, spec: DecoderSpec | EncoderSpec) -> Weights:
     """Return the weights that a format holds, which must be those that the manifest's spec asks for."""
     weights = find_format(name).read_weights(bundle.path)
-    for weight, shape in weight_shapes(bundle.manifest.spec).items():
+    for weight, shape in weight_shapes(spec).items():
         found = weights[weight].shape if weight in weights else None
         if found != shape:
             has = "has no weights for" if found is None else f"has the shape {list(found)} for"
@@ -239,7 +268,7 @@ def _unquantized(bundle: Bundle, checkpoint: Checkpoint, ids: Ids | Sample, prog
         _check_same(bundle, model.spec)
         reference = Reference(model.spec, model.weights)
         if isinstance(ids, Sample):
-            return ids.rows(reference.encode(ids.ids, ids.mask), bundle.manifest.encoder_spec)
+            return ids.rows(reference.encode, bundle.manifest.encoder_spec)
         return reference.logits(ids)
     finally:
         progress.finish()
@@ -258,6 +287,7 @@ def _merge(checkpoint: Checkpoint, bundle: Bundle, adapter: str | Path | None) -
 def _check_same(bundle: Bundle, spec: DecoderSpec | EncoderSpec) -> None:
     """Refuse a checkpoint of another model. Another publication of the same one, such as a GGUF of it, will do."""
     ours = bundle.manifest.spec
+    assert not isinstance(ours, GraphSpec), "refused before"
     for what in ("architecture", "vocab_size", "hidden_size", "mlp_size"):
         if getattr(ours, what) != getattr(spec, what):
             raise UsageError(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from edgekit.bundle import Bundle
-from edgekit.encoding import pool
-from edgekit.spec import EncoderSpec
+from edgekit.encoding import in_batches, pool
+from edgekit.spec import EncoderSignature
 from edgekit.tokenizer import Tokenizer
 from edgekit_exporters.calibration import sample_text
 from edgekit_exporters.weights import Float32
@@ -28,7 +29,10 @@ Ids = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class EncoderFidelity:
-    """What an engine says of some texts against the reference computing with the same weights."""
+    """What an engine says of some texts against the reference computing with the same weights.
+
+    Where a bundle brings along what its checkpoint itself computed, that is the reference.
+    """
 
     rows: int
     """Vectors that were compared: one for each text, or for each token of a tagger."""
@@ -58,12 +62,26 @@ class Sample:
 
     ids: Ids
     mask: Ids
+    expected: Float32 | None = None
+    """The rows that the checkpoint itself computed, where a bundle brings them along."""
 
-    def rows(self, result: Float32, spec: EncoderSpec) -> Float32:
-        """Return what is compared of a result: vectors of texts, logits of texts, or logits of tokens."""
-        if spec.head is None:
-            return pool(result, self.mask, spec.pooling)
-        return result[self.mask > 0] if spec.head.pool is None else result
+    def rows(self, encode: Callable[[Ids, Ids], Float32], spec: EncoderSignature) -> Float32:
+        """Return what is compared: vectors of texts, logits of texts, or logits of tokens, in the order of the texts.
+
+        `encode` computes batches of similar lengths, as they are used.
+        """
+        lengths = self.mask.sum(axis=1).tolist()
+        parts: dict[int, Float32] = {}
+        for places in in_batches(lengths):
+            longest = max(lengths[place] for place in places)
+            mask = self.mask[places, :longest]
+            result = encode(self.ids[places, :longest], mask)
+            if spec.head is None:
+                result = pool(result, mask, spec.pooling)
+            for place, row in zip(places, result, strict=True):
+                tagged = spec.head is not None and spec.head.pool is None
+                parts[place] = row[: lengths[place]] if tagged else row[None]
+        return np.concatenate([parts[place] for place in range(len(lengths))])
 
 
 def sample(bundle: Bundle) -> Sample:
@@ -71,21 +89,30 @@ def sample(bundle: Bundle) -> Sample:
     spec = bundle.manifest.encoder_spec
     limits = [entry.context_max for entry in bundle.manifest.formats.values() if entry.context_max is not None]
     longest = min(TOKENS, spec.context, *limits)
-    if bundle.tokenizer_path() is None:
+    tokenizer = None if bundle.tokenizer_path() is None else Tokenizer.open(bundle)
+    return Sample(*padded(sample_texts(tokenizer, spec.vocab_size, longest)))
+
+
+def sample_texts(tokenizer: Tokenizer | None, vocab_size: int, longest: int) -> list[list[int]]:
+    """Return the token ids of each text, at most `longest`."""
+    if tokenizer is None:
         rng = np.random.default_rng(0)
         lengths = np.linspace(1, longest, TEXTS).astype(int)
-        texts = [rng.integers(0, spec.vocab_size, length).tolist() for length in lengths]
-    else:
-        sentences = re.split(r"(?<=[.!?])\s+", sample_text("verification").strip())[:TEXTS]
-        texts = [own for own in Tokenizer.open(bundle).encode_batch(sentences, longest) if own]
+        return [rng.integers(0, vocab_size, length).tolist() for length in lengths]
+    sentences = re.split(r"(?<=[.!?])\s+", sample_text("verification").strip())[:TEXTS]
+    return [own for own in tokenizer.encode_batch(sentences, longest) if own]
+
+
+def padded(texts: Sequence[Sequence[int]]) -> tuple[Ids, Ids]:
+    """Return ids and mask [texts, n]."""
     ids = np.zeros((len(texts), max(map(len, texts))), np.int64)
     mask = np.zeros_like(ids)
     for row, own in enumerate(texts):
         ids[row, : len(own)], mask[row, : len(own)] = own, 1
-    return Sample(ids, mask)
+    return ids, mask
 
 
-def fidelity(measured: Float32, reference: Float32, spec: EncoderSpec, *, exact: bool) -> EncoderFidelity:
+def fidelity(measured: Float32, reference: Float32, spec: EncoderSignature, *, exact: bool) -> EncoderFidelity:
     """Compare rows [n, width]; `exact` for float bundles, which must agree within rounding."""
     cosine = cosines(measured, reference)
     error = float(np.abs(measured - reference).max() / max(float(np.abs(reference).max()), 1e-30))
@@ -103,7 +130,7 @@ def fidelity(measured: Float32, reference: Float32, spec: EncoderSpec, *, exact:
     )
 
 
-def loss(measured: Float32, truth: Float32, spec: EncoderSpec) -> EncoderLoss:
+def loss(measured: Float32, truth: Float32, spec: EncoderSignature) -> EncoderLoss:
     """Compare rows [n, width] with the checkpoint's."""
     cosine = cosines(measured, truth)
     label = _same_label(measured, truth, spec)
@@ -118,5 +145,5 @@ def cosines(a: Float32, b: Float32) -> npt.NDArray[np.float64]:
     return out
 
 
-def _same_label(a: Float32, b: Float32, spec: EncoderSpec) -> float | None:
+def _same_label(a: Float32, b: Float32, spec: EncoderSignature) -> float | None:
     return None if spec.head is None else float((a.argmax(axis=1) == b.argmax(axis=1)).mean())

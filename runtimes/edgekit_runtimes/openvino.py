@@ -10,7 +10,7 @@ from edgekit.bundle import Bundle
 from edgekit.decoder import Availability, Decoder, Encoder, LoadOptions, find_engine
 from edgekit.errors import UsageError
 from edgekit.machine import lacks
-from edgekit.spec import DecoderSpec
+from edgekit.spec import DecoderSpec, GraphSpec
 from edgekit_runtimes._openvino_cache import ModelCache
 from edgekit_runtimes._openvino_encoder import OpenvinoEncoder
 from edgekit_runtimes._openvino_engine import check_places, engine, load_error, noted, read_model, settings
@@ -79,10 +79,17 @@ def open_model(xml: Path, weights: Path, bundle: Bundle, options: LoadOptions) -
 
 def open_encoder(xml: Path, weights: Path, bundle: Bundle, options: LoadOptions) -> OpenvinoEncoder:
     """Take the compiled encoder from the cache, or read and compile it."""
-    ov = engine()
+    ov, spec = engine(), bundle.manifest.encoder_spec
     core = ov.Core()
-    chosen = settings(core, options, noted(xml, "quantization"), bundle.manifest.encoder_spec.hidden_size)
-    return OpenvinoEncoder(_take(ov, core, bundle, chosen, "encoder", lambda: read_model(core, xml, weights)))
+    chosen = settings(core, options, noted(xml, "quantization"), spec.hidden_size)
+
+    def read() -> Any:  # noqa: ANN401
+        return read_model(core, xml, weights)
+
+    if isinstance(spec, GraphSpec):
+        # OpenVINO 2026.4 takes some graphs of other exporters back (DeBERTa's) and then cannot compute them.
+        return OpenvinoEncoder(_compile(core, xml, weights, chosen, read))
+    return OpenvinoEncoder(_take(ov, core, bundle, chosen, "encoder", read))
 
 
 def _take(ov: Any, core: Any, bundle: Bundle, chosen: dict[str, str], form: str, read: Callable[[], Any]) -> Any:  # noqa: ANN401
@@ -99,18 +106,23 @@ def _take(ov: Any, core: Any, bundle: Bundle, chosen: dict[str, str], form: str,
         }
     )
     compiled = cache.load(ov, chosen, weights)
-    if compiled is not None:
-        return compiled
+    if compiled is None:
+        compiled = _compile(core, xml, weights, {**chosen, **export_settings()}, read)
+        if compiled is not None:
+            cache.store(compiled)
+    return compiled
+
+
+def _compile(core: Any, xml: Path, weights: Path, chosen: dict[str, str], read: Callable[[], Any]) -> Any:  # noqa: ANN401
+    """Compile what `read` gives; None where it gives nothing."""
     check_places(xml, weights)
     model = read()
     if model is None:
         return None
     try:
-        compiled = core.compile_model(model, "CPU", {**chosen, **export_settings()})
+        return core.compile_model(model, "CPU", chosen)
     except Exception as error:
         raise load_error(xml, error) from error
-    cache.store(compiled)
-    return compiled
 
 
 def _paged(ov: Any, core: Any, xml: Path, weights: Path, spec: DecoderSpec) -> Any:  # noqa: ANN401

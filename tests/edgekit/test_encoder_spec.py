@@ -12,8 +12,8 @@ from manifests import manifest
 
 import edgekit
 from edgekit.errors import BundleError
-from edgekit.manifest import Manifest
-from edgekit.spec import Attention, EncoderSpec, Head, Norm, Rope
+from edgekit.manifest import Manifest, Source
+from edgekit.spec import Attention, EncoderSpec, GraphSpec, Head, Norm, Rope
 from edgekit.spec_check import read_encoder_spec
 from edgekit.strict_json import Reader
 
@@ -104,3 +104,48 @@ def test_a_classifier_s_manifest_round_trips_and_fits_the_schema() -> None:
 def test_a_head_that_does_not_fit_the_task_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(BundleError, match=message):
         Manifest.from_json(classifier(**changes).to_json(), "here")
+
+
+def graph_manifest() -> Manifest:
+    """A classifier whose graph another exporter made."""
+    spec = GraphSpec(
+        architecture="electra", vocab_size=97, hidden_size=16, context=64, parameters=5000,
+        head=Head(labels=2, pool="other", probabilities="sigmoid"),
+    )  # fmt: skip
+    return classifier(architecture="electra", spec=spec, source=Source(id="someone/electra", via="optimum-onnx 0.1.0"))
+
+
+def test_the_manifest_of_another_exporter_s_graph_round_trips_and_fits_the_schema() -> None:
+    data = json.loads(graph_manifest().to_bytes())
+    assert Manifest.from_json(data, "edgekit.json") == graph_manifest()
+    jsonschema.Draft202012Validator(SCHEMA).validate(data)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda d: d["source"].pop("via"), "spec.attention is missing"),
+        (lambda d: d["source"].update(via="\x1b[31m"), "source.via is .*control character"),
+        (lambda d: d["spec"].pop("parameters"), "spec.parameters is missing"),
+        (lambda d: d["spec"].update(parameters=0), "spec.parameters is 0"),
+        (lambda d: d["spec"].update(layers=[0]), "spec.layers is an unknown key"),
+        (lambda d: d["spec"].update(context=1 << 40), "spec.context is"),
+        (lambda d: d["spec"].update(architecture=""), "spec.architecture is empty"),
+        (lambda d: d["spec"]["head"].update(labels=1 << 30), "spec.head.labels is"),
+        (lambda d: d["spec"]["head"].update(pool="max"), "spec.head.pool is 'max'"),
+    ],
+)
+def test_a_graph_s_spec_that_cannot_be_is_refused(spoil: Callable[[dict[str, Any]], object], message: str) -> None:
+    data = json.loads(graph_manifest().to_bytes())
+    spoil(data)
+    with pytest.raises(BundleError, match=message):
+        Manifest.from_json(data, "edgekit.json")
+    assert not jsonschema.Draft202012Validator(SCHEMA).is_valid(data)
+
+
+def test_only_graphs_of_other_exporters_make_one_result_of_a_text_in_their_own_way() -> None:
+    data = json.loads(classifier().to_bytes())
+    data["spec"]["head"]["pool"] = "other"
+    with pytest.raises(BundleError, match=r"spec\.head\.pool is 'other'"):
+        Manifest.from_json(data, "edgekit.json")
+    assert not jsonschema.Draft202012Validator(SCHEMA).is_valid(data)
