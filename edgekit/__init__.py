@@ -76,6 +76,7 @@ def export(
     adapter: str | Path | None = None,
     companions: Sequence[str] = (),
     force: bool = False,
+    via: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Read a checkpoint, quantize it and write a bundle; return the bundle's folder.
@@ -90,6 +91,7 @@ def export(
         adapter: A LoRA adapter's folder (PEFT), merged into the weights before they are quantized.
         companions: Files for other people's engines to write beside a format: "genai", "litertlm".
         force: Replace an output folder that exists.
+        via: "optimum" for an encoder or a classifier whose architecture EdgeKit does not write itself.
         progress: Is told of the work as it is done.
 
     Raises:
@@ -100,7 +102,7 @@ def export(
 
     options = {
         "context": context, "name": name, "adapter": adapter, "companions": companions, "force": force,
-        "progress": progress,
+        "via": via, "progress": progress,
     }  # fmt: skip
     folder: Path = call("export", "export", source, to, quantize, output, **options)
     return folder

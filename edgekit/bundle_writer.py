@@ -73,6 +73,10 @@ class BundleWriter:
         if isinstance(error, OSError) and not isinstance(error, EdgekitError) and self._concerns_us(error):
             raise self._explain(error) from error
 
+    def draft(self, manifest: Manifest, progress: Progress | None = None) -> Bundle:
+        """Return what lies in `folder` so far as a bundle that can be tried before it is in its place."""
+        return Bundle(self.folder, dataclasses.replace(manifest, files=self._entries(progress or Silent())))
+
     def write(self, manifest: Manifest, progress: Progress | None = None) -> Manifest:
         """Hash every file below `folder`, write the manifest and rename the bundle into place.
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -47,3 +49,22 @@ def downloads() -> Path:
     folder = Path(os.environ.get("EDGEKIT_TEST_CACHE") or ROOT / ".cache")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture
+def run_json(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+    """Run a command with --json and return its object, held to the command's schema."""
+
+    import jsonschema
+
+    from edgekit import cli
+
+    def run(*arguments: object, code: int = 0) -> dict[str, Any]:
+        capsys.readouterr()
+        assert cli.main([*map(str, arguments), "--json"]) == code
+        data: dict[str, Any] = json.loads(capsys.readouterr().out)
+        schema = json.loads((ROOT / "edgekit" / "schemas" / f"{arguments[0]}.schema.json").read_text(encoding="utf-8"))
+        jsonschema.Draft202012Validator(schema).validate(data)
+        return data
+
+    return run

@@ -22,6 +22,12 @@ class Quantization(str, enum.Enum):
     KEEP = "keep"
 
 
+class Via(str, enum.Enum):
+    """What `--via` takes."""
+
+    OPTIMUM = "optimum"
+
+
 def command(
     source: options.Source,
     output: Annotated[
@@ -52,6 +58,14 @@ def command(
     litertlm: Annotated[
         bool, typer.Option("--litertlm", help="Beside tflite, pack model.litertlm for LiteRT-LM: as large again.")
     ] = False,
+    via: Annotated[
+        Via | None,
+        typer.Option(
+            "--via",
+            metavar="optimum",
+            help="Another exporter, for encoders and classifiers EdgeKit does not write itself.",
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Read a checkpoint, quantize it and write a bundle that a device can run."""
@@ -68,7 +82,8 @@ def command(
     with watch() as progress:
         path = registry.call(
             "export", "export", source, to=formats, quantize=quantize.value, output=output,
-            context=context, name=name, adapter=adapter, companions=companions, force=force, progress=progress,
+            context=context, name=name, adapter=adapter, companions=companions, force=force,
+            via=None if via is None else via.value, progress=progress,
         )  # fmt: skip
     elapsed = time.perf_counter() - began
     bundle = Bundle.open(path)

@@ -90,11 +90,12 @@ def _inspect_source(source: str, json: bool) -> None:
         architecture = str(checkpoint.config.get("model_type", "unknown"))
         shape: dict[str, Any] = {"architecture": architecture, "parameters": stored}
         facts = [("architecture", architecture), ("parameters", figures.parameters(stored))]
-        problem = ""
+        problem, via = "", None
         try:
             spec = registry.call("architecture", "read_model", checkpoint).spec
         except EdgekitError as error:
             problem = error.message
+            via = "optimum" if registry.call("via_optimum.tasks", "may_take", checkpoint) else None
         else:
             shape, facts = describe.spec_json(architecture, spec), describe.spec_facts(architecture, spec)
         origin = checkpoint.source
@@ -103,6 +104,7 @@ def _inspect_source(source: str, json: bool) -> None:
             "name": checkpoint.name,
             "supported": not problem,
             "problem": problem or None,
+            "via": via,
             "tensors": len(tensors),
             "tokenizer": checkpoint.tokenizer_json is not None,
             "chat_template": checkpoint.chat_template is not None,
@@ -118,5 +120,6 @@ def _inspect_source(source: str, json: bool) -> None:
         ("revision", origin.revision or ""),
         ("licence", origin.licence or "unknown"),
         ("can be exported", f"no: {problem}" if problem else "yes"),
+        *([("it may be with", f"edgekit export --via {via}")] if via else []),
     ]
     tables.print_facts(f"{checkpoint.name} ({origin.id})", facts)

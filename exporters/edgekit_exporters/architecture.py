@@ -120,7 +120,10 @@ def read_model(checkpoint: Checkpoint) -> AnyModel:
     name = checkpoint.config.get("model_type")
     module = str(name).replace("-", "_")
     if module not in supported():
-        raise UnsupportedError(f"the architecture {name!r} is not supported", f"supported: {', '.join(supported())}")
+        raise UnsupportedError(
+            f"the architecture {name!r} is not supported",
+            f"supported: {', '.join(supported())}; try --via optimum for another encoder or classifier",
+        )
     config, tensors = Config(checkpoint.config), Tensors(checkpoint.tensors)
     model: AnyModel = importlib.import_module(f"{ARCHITECTURES}.{module}").read(config, tensors)
     config.finish()

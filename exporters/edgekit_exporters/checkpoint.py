@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from edgekit.spec import Pooling
@@ -46,6 +47,8 @@ class Checkpoint:
     chat_template: str | None = None
     generation_config: dict[str, Any] = field(default_factory=dict)
     sentence: Sentence | None = None
+    folder: Path | None = None
+    """Where its files lie as a hub has them; None for a GGUF file."""
     closers: list[Callable[[], None]] = field(default_factory=list)
 
     def close(self) -> None:

@@ -20,13 +20,10 @@ from edgekit_exporters.checkpoints import open_checkpoint
 from edgekit_exporters.checkpoints.adapter import merge_adapter
 from edgekit_exporters.companion import check_companions, find_companions, write_companions
 from edgekit_exporters.description import describe, eos_ids, token_id, write_text_files
-from edgekit_exporters.format import Format, WriteOptions, Writing, Written, begin, find_format
+from edgekit_exporters.format import DEFAULT_CONTEXT, Format, WriteOptions, Writing, Written, begin, find_format
 from edgekit_exporters.quantization import Encoding, Mode, choose, sensitive_weights
 from edgekit_exporters.stream import Slot, fill
 from edgekit_exporters.weights import Float32, Stored
-
-DEFAULT_CONTEXT = 4096
-"""A cache for more is seldom wanted on a device, and every token of it costs memory."""
 
 
 def export(
@@ -40,6 +37,7 @@ def export(
     adapter: str | Path | None = None,
     companions: Sequence[str] = (),
     force: bool = False,
+    via: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Write a bundle and return its folder.
@@ -55,31 +53,39 @@ def export(
         adapter: A LoRA adapter's folder, merged into the weights before they are quantized.
         companions: Files for other people's engines: "genai" for OpenVINO GenAI, "litertlm" for LiteRT-LM.
         force: Replace an existing bundle, atomically.
+        via: "optimum" for an encoder or a classifier whose architecture EdgeKit does not write itself.
         progress: Who is told.
 
     Raises:
         EdgekitError: what is wrong and what to do; nothing is left behind.
     """
     progress = progress or Silent()
-    names = list(dict.fromkeys(to.split(",") if isinstance(to, str) else to))
+    names = list(dict.fromkeys(item.strip() for item in (to.split(",") if isinstance(to, str) else to)))
     if not names:
         raise UsageError("no format to write", "for example: --to onnx")
-    formats = [find_format(item.strip()) for item in names]
+    formats = [find_format(item) for item in names]
     beside = find_companions(companions, [each.name for each in formats])
     choose(quantize, 0)
     if output is not None and not force and Path(output).exists():
         # Said here already, before anything is fetched; the writer makes sure at the end.
         raise UsageError(f"the output {output} exists", "replace it with --force, or choose another with -o")
+    _check_via(via, adapter, companions)
     with open_checkpoint(source, progress=progress) as checkpoint:
         if adapter is not None:
             merge_adapter(checkpoint, adapter)
-        model = read_model(checkpoint)
-        _check_tokenizer(checkpoint)
-        options = _options(quantize, context, model, checkpoint)
-        check_companions(beside, model, checkpoint, options)
         name = name or checkpoint.name
         folder = Path(output) if output is not None else Path(f"{_file_name(name)}.edge")
         _keep_source(source, folder)
+        _check_tokenizer(checkpoint)
+        if via is not None:
+            from edgekit_exporters.via_optimum.export import ViaOptions, export_via_optimum
+
+            via_options = ViaOptions(name=name, quantize=quantize, context=context)
+            export_via_optimum(checkpoint, names, via_options, BundleWriter(folder, force), progress)
+            return folder
+        model = read_model(checkpoint)
+        options = _options(quantize, context, model, checkpoint)
+        check_companions(beside, model, checkpoint, options)
         with BundleWriter(folder, force) as writer:
             model, options, importance = _prepare(model, checkpoint, options, progress)
             written = _write(formats, model, writer.folder, options, importance, progress)
@@ -105,6 +111,15 @@ def _options(quantize: str, context: int | None, model: AnyModel, checkpoint: Ch
         bos_id=token_id(checkpoint, "bos_token_id"),
         pad_id=token_id(checkpoint, "pad_token_id"),
     )
+
+
+def _check_via(via: str | None, adapter: str | Path | None, companions: Sequence[str]) -> None:
+    if via not in (None, "optimum"):
+        raise UsageError(f"unknown exporter {via!r}", "leave out --via, or choose: optimum")
+    if via is not None and adapter is not None:
+        raise UsageError("--via optimum merges no adapter", "merge it first with peft's merge_and_unload")
+    if via is not None and companions:
+        raise UsageError(f"--via optimum writes no {companions[0]}", "companions belong to decoders")
 
 
 def _mode(quantize: str, model: AnyModel) -> Mode:

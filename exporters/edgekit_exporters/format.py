@@ -19,6 +19,9 @@ from edgekit_exporters.quantization import Encoding, Mode, Quantization, precisi
 from edgekit_exporters.stream import Slot
 from edgekit_exporters.weights import Float32, Stored, Weights
 
+DEFAULT_CONTEXT = 4096
+"""A cache for more is seldom wanted on a device, and every token of it costs memory."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class WriteOptions:

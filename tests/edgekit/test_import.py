@@ -42,5 +42,7 @@ def test_export_is_reached_late(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[object, ...]] = []
     monkeypatch.setattr(registry, "call", lambda *args, **kwargs: calls.append((*args, kwargs)) or Path("made"))
     assert edgekit.export("someone/tiny", to=["onnx"], quantize="int4", output="tiny.edge") == Path("made")
-    options = {"context": None, "name": None, "adapter": None, "force": False, "progress": None}
+    options = {
+        "context": None, "name": None, "adapter": None, "companions": (), "force": False, "via": None, "progress": None,
+    }  # fmt: skip
     assert calls == [("export", "export", "someone/tiny", ["onnx"], "int4", "tiny.edge", options)]

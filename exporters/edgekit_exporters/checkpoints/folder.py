@@ -44,6 +44,7 @@ def open_folder(folder: Path) -> Checkpoint:
         chat_template=_chat_template(folder, tokenizer_config),
         generation_config=_optional_object(folder / "generation_config.json"),
         sentence=read_sentence(folder),
+        folder=folder,
     )
     try:
         checkpoint.tensors = _open_tensors(folder, checkpoint)
