@@ -56,6 +56,9 @@ _LATE = {
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - typed by the imports above
     if name not in _LATE:
         raise AttributeError(f"module 'edgekit' has no attribute {name!r}")
+    from edgekit.machine import require_64bit
+
+    require_64bit()
     value = getattr(importlib.import_module(_LATE[name]), name)
     globals()[name] = value
     return value
@@ -98,8 +101,10 @@ def export(
         EdgekitError: the checkpoint cannot be read, is not supported, or the bundle cannot be written.
         MissingExtraError: a package that exporting needs is not installed.
     """
+    from edgekit.machine import require_64bit
     from edgekit.registry import call
 
+    require_64bit()
     options = {
         "context": context, "name": name, "adapter": adapter, "companions": companions, "force": force,
         "via": via, "progress": progress,

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgekit import linux
+from edgekit.errors import RuntimeUnavailableError
 from edgekit.linux import PROC, SYS
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ _MACOS_FEATURES = {
     "hw.optional.arm.FEAT_BF16": "bf16",
     "hw.optional.arm.FEAT_SME": "sme",
 }
+
+
+ONLY_64_BITS = "this Python is 32-bit; numpy and the engines are built for 64-bit systems only"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +115,16 @@ def read_machine(proc: Path = PROC, sysfs: Path = SYS, system: str = sys.platfor
 def is_64bit() -> bool:
     """Say whether this Python has 64-bit addresses."""
     return sys.maxsize > 2**32
+
+
+def require_64bit() -> None:
+    """Refuse a 32-bit Python before an import of numpy fails in words of its own.
+
+    Raises:
+        RuntimeUnavailableError: this is one.
+    """
+    if not is_64bit():
+        raise RuntimeUnavailableError(ONLY_64_BITS, "install the 64-bit Raspberry Pi OS, or another 64-bit system")
 
 
 def lacks(feature: str, cpu: Cpu | None = None) -> bool:

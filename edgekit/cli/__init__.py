@@ -12,6 +12,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from edgekit.cli.errors import exit_code_of, tell, warn
+from edgekit.machine import require_64bit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _speak_utf8()
     _tell_warnings()
     try:
+        if arguments[:1] != ["doctor"]:  # which shows what is wrong
+            require_64bit()
         app = application(arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS)
         app(args=arguments or ["--help"], prog_name="edgekit")
     except SystemExit as leaving:  # typer ends this way, whatever happened

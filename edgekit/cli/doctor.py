@@ -4,6 +4,7 @@ import importlib.metadata
 from typing import Any
 
 from edgekit.cli import figures, options
+from edgekit.machine import ONLY_64_BITS
 
 PACKAGES = {
     "tokenizers": ("text instead of token ids", "text"),
@@ -55,7 +56,8 @@ def examine() -> dict[str, Any]:
     from edgekit.machine import read_machine
 
     machine = read_machine()
-    found = {name: registry.runtime(name) for name in registry.runtime_names()}
+    # What runs them cannot even be imported on a 32-bit system.
+    found = {name: registry.runtime(name) for name in registry.runtime_names() if machine.is_64bit}
     available = {name: item.available() for name, item in found.items()}
     bits = 64 if machine.is_64bit else 32
     return {
@@ -106,9 +108,7 @@ def _package(name: str) -> dict[str, Any]:
 def _warnings(bits: int, memory: int | None) -> list[str]:
     warnings = []
     if bits == 32:
-        warnings.append(
-            "this Python is 32-bit: the engines have 64-bit builds only; install a 64-bit system and Python"
-        )
+        warnings.append(f"{ONLY_64_BITS}: install the 64-bit Raspberry Pi OS, or another 64-bit system")
     if memory is not None and memory < LITTLE_MEMORY:
         warnings.append(f"{figures.size(memory)} of memory is little: choose models below 500 M parameters")
     return warnings
