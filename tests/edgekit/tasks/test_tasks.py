@@ -211,7 +211,7 @@ def test_an_unsure_command_is_none(babbler: Model) -> None:
 
 def test_arguments_that_are_cut_are_an_error(babbler: Model) -> None:
     task = dataclasses.replace(COMMAND, system="{tools}")
-    tool = {"name": "say", "parameters": {"type": "object", "properties": {"t": {"enum": ["abcdefgh", "xbcdefgh"]}}}}
+    tool = {"name": "n", "parameters": {"type": "object", "properties": {"t": {"enum": ["abcdefgh", "xbcdefgh"]}}}}
     for text in "abcdefghijklmnop":
         try:
             found = babbler.command(text, [tool], threshold=0.0, task=task, max_tokens=1)
