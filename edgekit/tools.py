@@ -6,13 +6,12 @@ import ast
 import inspect
 import json
 import re
-import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from edgekit.errors import MissingExtraError, UsageError
-from edgekit.structured.types import schema_of
+from edgekit.structured.types import annotations_of, schema_of
 
 ToolLike: TypeAlias = "Tool | Callable[..., Any] | Mapping[str, Any]"
 _PARAMETER = re.compile(r"^\s*(\*\*)?(\w+)(\s*\([^)]*\))?\s*:\s*(.+)$")
@@ -98,7 +97,7 @@ def read_calls(text: str, tools: Sequence[Tool]) -> tuple[ToolCall, ...]:
 
 
 def _of_function(function: Callable[..., Any]) -> Tool:
-    hints = typing.get_type_hints(function, include_extras=True)
+    hints = annotations_of(function)
     summary, described = _docstring(inspect.getdoc(function) or "")
     properties, required = dict[str, Any](), []
     for name, parameter in inspect.signature(function).parameters.items():

@@ -11,8 +11,17 @@ from tiny_checkpoint import write_tiny_checkpoint
 from edgekit.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGES = ("README.md", "docs/answering.md")
+"""Those whose Python is run."""
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+BLOCKS = [
+    pytest.param(code, id=f"{page}-{number}")
+    for page in PAGES
+    for number, code in enumerate(
+        re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL),
+        1,
+    )
+]
 
 
 def test_the_first_result_is_near_the_top() -> None:
@@ -32,7 +41,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Path:
     return small_encoders.bundle("embed", tmp_path_factory.mktemp("readme-encoder"))
 
 
-@pytest.mark.parametrize("code", BLOCKS, ids=[f"block {index}" for index in range(1, len(BLOCKS) + 1)])
+@pytest.mark.parametrize("code", BLOCKS)
 def test_its_python_runs(
     code: str,
     bundle: Path,
@@ -48,7 +57,7 @@ def test_its_python_runs(
     ]
     (tmp_path / "tickets.csv").write_text("\n".join(["text,category", *tickets]), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "README.md", "exec"), {})
+    exec(compile(code, "README.md", "exec", dont_inherit=True), {"__name__": "__main__"})
     assert capsys.readouterr().out
 
 

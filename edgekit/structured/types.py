@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import json
 import types
 import typing
 from collections.abc import Callable, Mapping, MutableSequence, Sequence
@@ -40,7 +41,12 @@ def schema_of(wanted: Any) -> tuple[dict[str, Any], Build]:  # noqa: ANN401 - an
         return wanted.model_json_schema(), wanted.model_validate  # pydantic describes and checks itself
     reader = _Types()
     schema, build = reader.read(wanted)
-    return ({**schema, "$defs": reader.definitions} if reader.definitions else schema), build
+    definitions = reader.definitions
+    reference = schema.get("$ref", "")
+    if reference and f'"{reference}"' not in json.dumps(definitions):
+        # Nothing else refers to it, so it need not be a definition: prompts that show the schema are shorter.
+        schema = definitions.pop(reference.rpartition("/")[2])
+    return ({**schema, "$defs": definitions} if definitions else schema), build
 
 
 class _Types:
@@ -92,7 +98,7 @@ class _Types:
             return made if is_typed_dict else wanted(**made)
 
         self._named[wanted] = {"$ref": f"#/$defs/{name}"}, build
-        hints = typing.get_type_hints(wanted, include_extras=True)
+        hints = annotations_of(wanted)
         if is_typed_dict:
             required = [key for key in hints if key in wanted.__required_keys__]
             keys = list(hints)
@@ -135,6 +141,20 @@ class _Types:
         )
 
 
+def annotations_of(wanted: Any) -> dict[str, Any]:  # noqa: ANN401 - a class or a function
+    """Return its annotations, with those that are written as texts looked up where it was defined.
+
+    Raises:
+        UsageError: one names what cannot be found there.
+    """
+    try:
+        return typing.get_type_hints(wanted, include_extras=True)
+    except NameError as error:
+        raise UsageError(
+            f"an annotation of {wanted.__name__} cannot be looked up: {error}", "define its types in the module itself"
+        ) from error
+
+
 def _suits(value: Any, wanted: Any) -> bool:  # noqa: ANN401 - a JSON value and a type
     """Whether a value that validates against a union may be of this member of it."""
     origin, arguments = get_origin(wanted), get_args(wanted)
@@ -147,7 +167,7 @@ def _suits(value: Any, wanted: Any) -> bool:  # noqa: ANN401 - a JSON value and 
     if isinstance(wanted, type) and issubclass(wanted, enum.Enum):
         return value in [member.value for member in wanted]
     if dataclasses.is_dataclass(wanted) or typing.is_typeddict(wanted):
-        return isinstance(value, dict) and value.keys() <= set(typing.get_type_hints(wanted))
+        return isinstance(value, dict) and value.keys() <= annotations_of(wanted).keys()
     if wanted is Any:
         return True
     if wanted in (None, type(None)):

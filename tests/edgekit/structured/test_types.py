@@ -128,3 +128,15 @@ def test_descriptions_are_kept() -> None:
 def test_types_without_a_schema_are_named(wanted: Any) -> None:
     with pytest.raises(UsageError, match="has no JSON schema"):
         schema_of(wanted)
+
+
+def test_an_annotation_that_cannot_be_looked_up_is_named() -> None:
+    class Hidden:
+        pass
+
+    @dataclasses.dataclass
+    class Holder:
+        inner: Hidden
+
+    with pytest.raises(UsageError, match="an annotation of Holder cannot be looked up: name 'Hidden'"):
+        schema_of(Holder)
