@@ -79,6 +79,11 @@ def one_of(found: Characters) -> Expression:
     return Expression(re.compile(found.pattern()), may_be_empty=False)
 
 
+def runs_of(*sets: Characters) -> Expression:
+    """Return an expression that matches as many characters of one of some sets as there are."""
+    return Expression(re.compile("|".join(f"{found.pattern()}+" for found in sets)), may_be_empty=False)
+
+
 class _Writer:
     def __init__(self) -> None:
         self._groups = 0

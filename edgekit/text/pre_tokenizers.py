@@ -9,7 +9,7 @@ from edgekit.text.aligned import AlignedText
 from edgekit.text.byte_alphabet import spread_bytes
 from edgekit.text.characters import ASCII_PUNCTUATION, WHITE_SPACE, Characters, characters
 from edgekit.text.document import Section
-from edgekit.text.expressions import Expression, compile_expression, literal, one_of
+from edgekit.text.expressions import Expression, compile_expression, literal, one_of, runs_of
 from edgekit.text.splitting import BEHAVIORS, split
 
 PreTokenizer = Callable[[AlignedText], list[AlignedText]]
@@ -72,14 +72,7 @@ def _bert(_section: Section) -> PreTokenizer:
 def _whitespace() -> PreTokenizer:
     word = characters("word_rust")
     other = ~(word | WHITE_SPACE)
-    return _splitting(compile_sets(word, other), "Removed", invert=True)
-
-
-def compile_sets(*sets: Characters) -> Expression:
-    """Return an expression for runs of characters of one of some sets."""
-    import re
-
-    return Expression(re.compile("|".join(f"{one.pattern()}+" for one in sets)), may_be_empty=False)
+    return _splitting(runs_of(word, other), "Removed", invert=True)
 
 
 def _byte_level(section: Section) -> PreTokenizer:
