@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
+from edgekit.errors import EdgekitError
 from edgekit.text.aligned import AlignedText
 from edgekit.text.characters import WHITE_SPACE, characters
 from edgekit.text.document import Section
 from edgekit.text.models.base import Model
 from edgekit.text.normalizers import Normalizer
 
-_SPACES = "".join(WHITE_SPACE)
+_SPACES = frozenset(WHITE_SPACE)
 
 
 @dataclass(frozen=True)
@@ -109,13 +110,18 @@ class _Finder:
             token = self.added.tokens[number]
             if token.single_word and not _is_apart(text.text, start, stop):
                 continue
-            if token.left_strip:
-                start = max(len(text.text[:start].rstrip(_SPACES)), last)
-            if token.right_strip:
-                stop = len(text.text) - len(text.text[stop:].lstrip(_SPACES))
+            while token.left_strip and start > last and text.text[start - 1] in _SPACES:
+                start -= 1
+            if token.left_strip and start < last:  # the token before took spaces that this one consists of
+                start = last
+            while token.right_strip and stop < len(text.text) and text.text[stop] in _SPACES:
+                stop += 1
+            if start > stop:
+                raise EdgekitError(f"the tokenizer's added token {token.content!r:.40} overlaps with another one")
             if last < start:
                 yield text.part(last, start), None
-            yield text.part(start, stop), number
+            if start < stop:
+                yield text.part(start, stop), number
             last = stop
         if last < len(text.text):
             yield text.part(last, len(text.text)), None
@@ -130,7 +136,7 @@ class _Finder:
             start = match.start()
             for length in self.lengths[match.group()]:
                 number = self.ids.get(text[start : start + length])
-                if number is not None:
+                if number is not None and start + length <= len(text):
                     yield start, start + length, number
                     at = start + length
                     break

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from edgekit.errors import BundleError, UnsupportedError, install_hint
 from edgekit.strict_json import show
@@ -14,6 +14,7 @@ from edgekit.text.expressions import Expression, compile_expression, literal
 DAMAGED = "the tokenizer.json is damaged: copy or export it again"
 MAX_ID = (1 << 32) - 1
 MAX_DEPTH = 8
+Built = TypeVar("Built")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,17 @@ class Section:
     def kind(self) -> str:
         """The `type`, which says what the object is."""
         return self.text("type")
+
+    def choose(self, kinds: Mapping[str, Built], what: str) -> Built:
+        """Return what builds this kind of object.
+
+        Raises:
+            UnsupportedError: none does; the message says what it is and its `type`.
+        """
+        build = kinds.get(self.kind)
+        if build is None:
+            self.unsupported(f"the {what} {show(self.kind)}")
+        return build
 
     def get(self, name: str, kind: type, default: Any = ...) -> Any:  # noqa: ANN401 - of the kind asked for
         """Return a value of a type; null counts as absent."""

@@ -35,15 +35,14 @@ def build_normalizer(section: Section) -> Normalizer:
         UnsupportedError: it is of a kind that is not known here.
         BundleError: it is damaged.
     """
-    build = _KINDS.get(section.kind)
-    if build is None:
-        section.unsupported(f"the normalizer {section.kind!r:.60}")
-    return build(section)
+    return section.choose(_KINDS, "normalizer")(section)
 
 
 def _sequence(section: Section) -> Normalizer:
-    steps = [build_normalizer(inside) for inside in section.sections("normalizers")]
+    return _in_turn([build_normalizer(inside) for inside in section.sections("normalizers")])
 
+
+def _in_turn(steps: list[Normalizer]) -> Normalizer:
     def normalize(text: AlignedText) -> None:
         for step in steps:
             step(text)
@@ -73,12 +72,7 @@ def _bert(section: Section) -> Normalizer:
         steps += [_form("NFD")(section), _removing(characters("nonspacing"))]
     if lower:
         steps.append(_lower)
-
-    def normalize(text: AlignedText) -> None:
-        for step in steps:
-            step(text)
-
-    return normalize
+    return _in_turn(steps)
 
 
 def _removing(removed: Characters) -> Normalizer:
@@ -142,13 +136,7 @@ def _replace(section: Section) -> Normalizer:
 
 
 def _nmt(_section: Section) -> Normalizer:
-    remove = _removing(_NMT_REMOVED)
-
-    def normalize(text: AlignedText) -> None:
-        remove(text)
-        text.map_to(text.text.translate(_NMT_SPACES))
-
-    return normalize
+    return _in_turn([_removing(_NMT_REMOVED), lambda text: text.map_to(text.text.translate(_NMT_SPACES))])
 
 
 def _precompiled(section: Section) -> Normalizer:

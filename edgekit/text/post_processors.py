@@ -25,10 +25,7 @@ def build_post_processor(section: Section) -> PostProcessor:
         UnsupportedError: it is of a kind that is not known here.
         BundleError: it is damaged.
     """
-    build = _KINDS.get(section.kind)
-    if build is None:
-        section.unsupported(f"the post-processor {section.kind!r:.60}")
-    return build(section)
+    return section.choose(_KINDS, "post-processor")(section)
 
 
 def _sequence(section: Section) -> PostProcessor:

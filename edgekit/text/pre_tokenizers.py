@@ -25,10 +25,7 @@ def build_pre_tokenizer(section: Section) -> PreTokenizer:
         UnsupportedError: it is of a kind that is not known here.
         BundleError: it is damaged.
     """
-    build = _KINDS.get(section.kind)
-    if build is None:
-        section.unsupported(f"the pre-tokenizer {section.kind!r:.60}")
-    return build(section)
+    return section.choose(_KINDS, "pre-tokenizer")(section)
 
 
 def _sequence(section: Section) -> PreTokenizer:

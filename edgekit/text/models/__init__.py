@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from edgekit.text.document import Section
 from edgekit.text.models.base import Model
 from edgekit.text.models.bpe import BytePairs
@@ -9,7 +11,12 @@ from edgekit.text.models.unigram import Unigram
 from edgekit.text.models.word_level import WordLevel
 from edgekit.text.models.word_piece import WordPiece
 
-_KINDS: dict[str, type[Model]] = {"BPE": BytePairs, "Unigram": Unigram, "WordPiece": WordPiece, "WordLevel": WordLevel}
+_KINDS: dict[str, Callable[[Section], Model]] = {
+    "BPE": BytePairs,
+    "Unigram": Unigram,
+    "WordPiece": WordPiece,
+    "WordLevel": WordLevel,
+}
 
 
 def build_model(section: Section) -> Model:
@@ -19,10 +26,4 @@ def build_model(section: Section) -> Model:
         UnsupportedError: it is of a kind that is not known here.
         BundleError: it is damaged.
     """
-    kind = section.text("type", "")
-    if not kind:
-        section.refuse("type", "is missing")
-    build = _KINDS.get(kind)
-    if build is None:
-        section.unsupported(f"the model {kind!r:.60}")
-    return build(section)
+    return section.choose(_KINDS, "model")(section)

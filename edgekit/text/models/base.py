@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from edgekit.errors import EdgekitError
-from edgekit.text.document import Section
 
 Pieces = list[tuple[int, str, int, int]]
 """Tokens of a word: the id, how it is written, and the first and the last of the word's characters that it has."""
@@ -18,10 +17,10 @@ CACHED_LENGTH = 256
 class Model(ABC):
     """Turns words into tokens, and remembers those it has seen."""
 
-    def __init__(self, section: Section) -> None:  # noqa: ARG002 - each kind reads its own
-        self.ids: dict[str, int] = {}
+    def __init__(self, ids: dict[str, int]) -> None:
+        self.ids = ids
         """The id of each token."""
-        self.tokens: dict[int, str] = {}
+        self.tokens = {number: token for token, number in ids.items()}
         """How each id is written."""
         self._seen: dict[str, Pieces] = {}
 

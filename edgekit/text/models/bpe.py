@@ -18,9 +18,7 @@ class BytePairs(Model):
     """The model `BPE`, in all its kinds: GPT-2's bytes, Llama's and Gemma's with byte fallback, CLIP's word ends."""
 
     def __init__(self, section: Section) -> None:
-        super().__init__(section)
-        self.ids = vocabulary(section)
-        self.tokens = {number: token for token, number in self.ids.items()}
+        super().__init__(vocabulary(section))
         self._prefix = section.optional_text("continuing_subword_prefix") or ""
         self._suffix = section.optional_text("end_of_word_suffix") or ""
         self._byte_fallback = section.flag("byte_fallback", False)

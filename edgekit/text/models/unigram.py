@@ -14,7 +14,7 @@ class Unigram(Model):
     """The model `Unigram`: a token's id is its place in `vocab`."""
 
     def __init__(self, section: Section) -> None:
-        super().__init__(section)
+        super().__init__({})
         self._scores: dict[str, float] = {}
         for number, pair in enumerate(section.get("vocab", list)):
             if not (

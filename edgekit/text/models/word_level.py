@@ -10,9 +10,7 @@ class WordLevel(Model):
     """The model `WordLevel`."""
 
     def __init__(self, section: Section) -> None:
-        super().__init__(section)
-        self.ids = vocabulary(section)
-        self.tokens = {number: token for token, number in self.ids.items()}
+        super().__init__(vocabulary(section))
         self._unknown = section.text("unk_token")
 
     def _tokenize(self, word: str) -> Pieces:

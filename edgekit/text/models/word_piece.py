@@ -10,9 +10,7 @@ class WordPiece(Model):
     """The model `WordPiece`. A word of which some part is no token is unknown as a whole."""
 
     def __init__(self, section: Section) -> None:
-        super().__init__(section)
-        self.ids = vocabulary(section)
-        self.tokens = {number: token for token, number in self.ids.items()}
+        super().__init__(vocabulary(section))
         self._unknown = section.text("unk_token")
         self._prefix = section.text("continuing_subword_prefix")
         self._longest_word = section.count("max_input_chars_per_word")

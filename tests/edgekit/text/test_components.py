@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from random import Random
 
 import pytest
 from both_tokenizers import Both
@@ -37,6 +38,11 @@ TRICKY = [
 
 def short(made: object) -> str:
     return json.dumps(made)[:80]
+
+
+def varied(alphabet: str, count: int) -> list[str]:
+    draw = Random(1)
+    return ["".join(draw.choices(alphabet, k=draw.randint(0, 12))) for _ in range(count)]
 
 
 def agree(data: Part, count: int = 4) -> None:
@@ -85,7 +91,7 @@ def test_decoders(decoder: Part) -> None:
 @pytest.mark.parametrize("normalizer", [None, part("Lowercase"), part("Prepend", prepend="▁")], ids=short)
 def test_added_tokens(option: str, normalizer: Part | None) -> None:
     tokens = [added(content, **{option: True}) for content in ("Ab", "b", "  ", "Abc", "é", "new")]
-    both = [added(content, **{"lstrip": True, "rstrip": True, option: True}) for content in ("Cd", "Cd ", "x")]
+    both = [added(content, **{"lstrip": True, "rstrip": True, option: True}) for content in ("Cd", "Cd ", "x", "   ")]
     pair = Both(document("word_piece", added_tokens=tokens + both, normalizer=normalizer))
     for text in [
         "Ab Abc bAb b",
@@ -93,8 +99,11 @@ def test_added_tokens(option: str, normalizer: Part | None) -> None:
         "ab ABC  abc",
         "Cd  Cd\tCd xAbx é Éa néw new",
         "_b b1 b\u0301 -b",
+        "Cd      Ab     x  \n   x",
         *TRICKY,
     ]:
+        pair.agree(text)
+    for text in varied(" aAbBéCdx\n", 40):
         pair.agree(text)
     assert pair.pure.vocab_size() == pair.rust.get_vocab_size()
     for number in range(pair.pure.vocab_size() - 12, pair.pure.vocab_size() + 1):
