@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgekit.encoding import Classification, Span
     from edgekit.fitting import fit
     from edgekit.generation import Reply
+    from edgekit.knowledge import KnowledgeBase
     from edgekit.model import Model, load
     from edgekit.progress import Progress
     from edgekit.structured.grammar import Lark
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Classification",
     "EdgekitError",
+    "KnowledgeBase",
     "Lark",
     "Model",
     "Reply",
@@ -42,6 +44,7 @@ __all__ = [
 
 _LATE = {
     "Classification": "edgekit.encoding",
+    "KnowledgeBase": "edgekit.knowledge",
     "Lark": "edgekit.structured.grammar",
     "Model": "edgekit.model",
     "Reply": "edgekit.generation",

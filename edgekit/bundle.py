@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import stat
 import zipfile
@@ -72,6 +74,13 @@ class Bundle:
         """
         self._stat(name)
         return self.path.joinpath(*name.split("/"))
+
+    def content_hash(self) -> str:
+        """Return the SHA-256 of what computes: spec, labels and files; not of names, sources and measured quality."""
+        manifest = self.manifest
+        files = {name: entry.sha256 for name, entry in sorted(manifest.files.items())}
+        content = [manifest.task, manifest.spec.to_json(), list(manifest.labels), files]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def tokenizer_path(self) -> Path | None:
         """Return the path of `tokenizer.json`, None for a bundle that is driven by ids."""

@@ -46,6 +46,10 @@ class BundleError(EdgekitError):
     """A bundle that is damaged, hostile, too new, or lacks what was asked of it."""
 
 
+class KnowledgeError(EdgekitError):
+    """A knowledge base that is none, is damaged, busy, or was made with another encoder."""
+
+
 class RuntimeUnavailableError(EdgekitError):
     """No installed engine can run this bundle on this machine."""
 

@@ -29,7 +29,7 @@ MAGIC = b"EDGEKV02"
 ALIGNMENT = 64
 HEADER_AT = 48
 MAX_HEADER = 64 << 20
-DTYPES = ("float32", "float16", "int8", "uint8")
+DTYPES = ("float32", "float16", "int8", "uint8", "int32")
 DAMAGED = "it is damaged: remove it and compute the text again"
 UNREADABLE = (KeyError, TypeError, ValueError, OverflowError, RecursionError)
 

@@ -11,7 +11,7 @@ from edgekit import registry
 
 HEAVY = {
     *("onnxruntime", "openvino", "ai_edge_litert", "tflite_runtime", "torch", "transformers", "tokenizers", "jinja2"),
-    *("onnx", "gguf", "huggingface_hub", "typer", "rich", "psutil", "edgekit_exporters", "edgekit_runtimes"),
+    *("onnx", "gguf", "huggingface_hub", "typer", "rich", "psutil", "faiss", "edgekit_exporters", "edgekit_runtimes"),
 }
 
 
@@ -27,6 +27,7 @@ def test_importing_loads_nothing_heavy() -> None:
 
 
 def test_the_parts_load_no_engine() -> None:
+    assert set(loaded_by("import edgekit; edgekit.KnowledgeBase")) == {"jinja2"}
     assert set(loaded_by("import edgekit; edgekit.load; edgekit.Tokenizer; edgekit.render_chat")) == {"jinja2"}
 
 
