@@ -1,0 +1,40 @@
+"""`edgekit search`: the passages that fit a query."""
+
+from typing import Annotated
+
+import typer
+
+from edgekit.cli import knowledge, options, reading
+
+
+def command(
+    folder: knowledge.BasePath,
+    query: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="QUERY", help="What to look for, or - to read it from standard input.", show_default=False
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Passages at most.")] = 8,
+    encoder: knowledge.Encoder = None,
+    runtime: options.Runtime = "auto",
+    threads: options.Threads = None,
+    json: options.Json = False,
+) -> None:
+    """Show the passages of a knowledge base that fit a query best, by meaning and by words."""
+    from edgekit.cli import tables
+    from edgekit.cli.progress import watch
+    from edgekit.knowledge import KnowledgeBase
+
+    text = reading.read_prompt(query)
+    with (
+        watch(brief=True) as progress,
+        KnowledgeBase.open(folder, encoder, runtime=runtime, threads=threads, progress=progress) as base,
+    ):
+        passages = base.search(text, limit)
+    if json:
+        tables.print_json({"query": text, "passages": [knowledge.passage_json(passage) for passage in passages]})
+    elif passages:
+        knowledge.print_passages(passages)
+    else:
+        print("The knowledge base is empty.")
