@@ -24,8 +24,12 @@ from edgekit.tokenizer import Tokenizer, Words
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
 
-BATCH_TOKENS = 2048
+BATCH_TOKENS = 1024
 """Tokens computed at once, padding among them: beyond, nothing gets faster and caches of the CPU overflow."""
+FULL_TOKENS = 256
+"""From here on a batch is as fast per token as a larger one: it ends rather than take a text that is much shorter."""
+LEAST_SHARE = 0.9
+"""The length, beside that of the longest text, that a full batch still takes: at most so much of it is padding."""
 BATCH_TEXTS = 64
 
 _SCHEME = re.compile(r"([BIESLU])-(.+)", re.DOTALL)
@@ -202,7 +206,9 @@ def in_batches(lengths: Sequence[int]) -> Iterator[list[int]]:
     """Yield places of similar lengths, the longest first: a batch that is too large fails at once."""
     batch: list[int] = []
     for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
-        if batch and (len(batch) == BATCH_TEXTS or lengths[batch[0]] * (len(batch) + 1) > BATCH_TOKENS):
+        longest = lengths[batch[0]] if batch else 0
+        overfull = len(batch) == BATCH_TEXTS or longest * (len(batch) + 1) > BATCH_TOKENS
+        if batch and (overfull or (longest * len(batch) >= FULL_TOKENS and lengths[place] < LEAST_SHARE * longest)):
             yield batch
             batch = []
         batch.append(place)

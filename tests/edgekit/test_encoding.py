@@ -42,7 +42,11 @@ def test_batches_hold_every_text_once_and_little_padding() -> None:
     for batch in batches:
         longest = max(lengths[place] for place in batch)
         assert len(batch) == 1 or (len(batch) <= BATCH_TEXTS and longest * len(batch) <= BATCH_TOKENS)
+    computed = sum(len(batch) * max(lengths[place] for place in batch) for batch in batches)
+    assert computed <= 1.05 * sum(lengths)
     assert list(in_batches([])) == []
+    # A batch that is small goes on: two short texts are cheaper together than apart.
+    assert list(in_batches([20, 10, 5])) == [[0, 1, 2]]
     assert list(in_batches([5 * BATCH_TOKENS, 1])) == [[0], [1]]
 
 
