@@ -82,4 +82,6 @@ def _fastest(found: Measurement, names: Iterable[str], workload: Mapping[str, in
     ranked = found.ranked(names, workload)
     times = ", ".join(f"{name} {found.seconds(name, workload):.2g} s" for name in ranked)
     tokens = " + ".join(f"{count}" for count in workload.values())
-    return Choice(ranked[0], words.format(f"{times} for {tokens} tokens"))
+    quickest = min(ranked, key=lambda name: found.seconds(name, workload))
+    why = "" if ranked[0] == quickest else f", {quickest} with more memory"
+    return Choice(ranked[0], words.format(f"{times} for {tokens} tokens{why}"))

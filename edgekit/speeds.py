@@ -50,11 +50,11 @@ class Measurement:
         return sum(tokens / self.speeds[runtime][part] for part, tokens in workload.items())
 
     def ranked(self, names: Iterable[str], workload: Mapping[str, int]) -> list[str]:
-        """Return those of the runtimes that were measured, the best first; level ones by memory, then by name."""
+        """Return those of the runtimes that were measured, the best first; level ones by memory, where it is known."""
         times = {name: self.seconds(name, workload) for name in sorted(set(names) & set(self.speeds))}
         ranked = sorted(times, key=lambda name: times[name])
         level = [name for name in ranked if times[name] < LEVEL * times[ranked[0]]]
-        level.sort(key=lambda name: (self.memory.get(name, math.inf), name))
+        level.sort(key=lambda name: (self.memory.get(name, math.inf), times[name]))
         return level + ranked[len(level) :]
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,14 @@ def test_the_table_decides_for_a_usual_chat_and_says_by_what() -> None:
     chosen = ask(TABLE, question(), VERSIONS)
     assert chosen.runtime == "reader"
     assert chosen.reason == ("measured on x86_64-vnni with int4 of 0 MB: reader 3 s, writer 4.5 s for 512 + 128 tokens")
+
+
+def test_a_level_one_with_less_memory_is_taken_and_said_to_be() -> None:
+    speeds = {"light": {"prefill": 100.0, "decode": 10.0}, "quick": {"prefill": 101.0, "decode": 10.0}}
+    level = dataclasses.replace(TABLE.measured[0], speeds=speeds, memory={"light": 1, "quick": 2})
+    chosen = ask(dataclasses.replace(TABLE, measured=(level,)), question(), ("light", "quick"))
+    assert chosen.runtime == "light"
+    assert chosen.reason.endswith("light 18 s, quick 18 s for 512 + 128 tokens, quick with more memory")
 
 
 def test_prompts_that_are_known_to_be_short_or_long() -> None:

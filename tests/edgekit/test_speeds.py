@@ -41,13 +41,15 @@ def test_only_what_was_measured_and_is_asked_for_is_ranked() -> None:
     assert MEASURED.ranked(("unknown",), CHAT) == []
 
 
-def test_level_runtimes_go_by_memory_and_then_by_name() -> None:
+def test_level_runtimes_go_by_memory_where_it_is_known() -> None:
     speed = {"prefill": 100.0, "decode": 10.0}
     nearly = {part: value / (LEVEL - 0.01) for part, value in speed.items()}
     behind = {part: value / (LEVEL + 0.01) for part, value in speed.items()}
     level = entry(speeds={"a": nearly, "b": speed, "c": behind})
-    assert level.ranked("abc", CHAT) == ["a", "b", "c"]
-    assert dataclasses.replace(level, memory={"b": 1, "c": 0}).ranked("abc", CHAT) == ["b", "a", "c"]
+    assert level.ranked("abc", CHAT) == ["b", "a", "c"]
+    assert dataclasses.replace(level, memory={"a": 1, "b": 2, "c": 0}).ranked("abc", CHAT) == ["a", "b", "c"]
+    assert dataclasses.replace(level, memory={"a": 1}).ranked("abc", CHAT) == ["a", "b", "c"]
+    assert entry(speeds={"z": speed, "a": speed}).ranked("az", CHAT) == ["a", "z"], "equal ones by name"
 
 
 @given(st.data())
