@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,6 @@ from ai_edge_litert.tensor_buffer import TensorBuffer
 from edgekit.decoder import Float32
 from edgekit_runtimes._tflite_decoder import EngineError
 from edgekit_runtimes._tflite_silence import Silence
-
-ALIGNMENT = 64
-"""Bytes; memory that is not aligned so would be copied instead of used."""
 
 
 class CompiledEngine:
@@ -88,8 +86,8 @@ class CompiledEngine:
         for name, array in feeds.items():
             if name in inputs:
                 inputs[name].write(array)
-        read, written = self._sides[0], self._sides[-1]
-        self._model.run_by_name(key, {**inputs, **read.buffers}, {**outputs, **written.buffers})
+        read, written = (side.seen_by(key, self.inputs[key]) for side in (self._sides[0], self._sides[-1]))
+        self._model.run_by_name(key, {**inputs, **read}, {**outputs, **written})
 
     def _create(self, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
         create = self._model.create_input_buffer_by_name
@@ -106,18 +104,24 @@ def _shapes(details: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[int, ..
 
 
 class _Side:
-    """Memory for a cache. Fresh pages are zeros and cost nothing before they are written."""
+    """Memory for a cache. Fresh pages cost nothing before they are written, and the engine takes what begins at one."""
 
     def __init__(self, sizes: Mapping[str, int]) -> None:
-        self.arrays = {name: _aligned(size) for name, size in sizes.items()}
-        self.buffers = {name: TensorBuffer.create_from_host_memory(array) for name, array in self.arrays.items()}
+        self.arrays = {name: _pages(size) for name, size in sizes.items()}
+        self._buffers: dict[str, dict[str, Any]] = {}
+
+    def seen_by(self, key: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+        """Return the cache as a signature takes it: from its beginning on, as far as the signature's inputs reach."""
+        if key not in self._buffers:
+            create = TensorBuffer.create_from_host_memory
+            self._buffers[key] = {name: create(array[: shapes[name][0]]) for name, array in self.arrays.items()}
+        return self._buffers[key]
 
 
-def _aligned(size: int) -> Float32:
-    spare = ALIGNMENT // 4
-    array = np.zeros(size + spare, np.float32)
-    first = -array.ctypes.data // 4 % spare
-    return array[first : first + size]
+def _pages(size: int) -> Float32:
+    """Return zeros that begin at a page; numpy's own may be huge pages, 2 MB for each array that holds one token."""
+    private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+    return np.frombuffer(mmap.mmap(-1, 4 * size, **private), np.float32)
 
 
 def _environment() -> Any:  # noqa: ANN401 - untyped

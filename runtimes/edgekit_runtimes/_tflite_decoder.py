@@ -49,7 +49,7 @@ class TfliteDecoder:
         self._engine = engine
         signatures = read_signatures(engine.inputs)
         self._capacity = max((signature.span for signature in signatures.values()), default=0)
-        self._plan = Plan(signatures, self._capacity)
+        self._plan = Plan(signatures)
         self._widths = {
             f"kv_cache_{part}_{i}": layer.kv_size for i, layer in enumerate(spec.layers) for part in ("k", "v")
         }

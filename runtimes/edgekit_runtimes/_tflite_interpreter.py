@@ -42,10 +42,12 @@ class InterpreterEngine:
 
     def run(self, key: str, feeds: Mapping[str, npt.NDArray[Any]]) -> Float32 | None:
         """Run a signature and return its logits [n, vocab], if it has some."""
-        inputs = {name: array for name, array in feeds.items() if name in self.inputs[key]}
-        results = self._runner(key)(**inputs, **self.cache)
-        for name in self.cache:
-            self.cache[name] = results[name]
+        shapes = self.inputs[key]
+        inputs = {name: array for name, array in feeds.items() if name in shapes}
+        seen = {name: array[: shapes[name][0]] for name, array in self.cache.items()}
+        results = self._runner(key)(**inputs, **seen)
+        for name, array in seen.items():
+            array[:] = results[name]
         logits: Float32 | None = results.get("logits")
         return None if logits is None else logits.reshape(logits.shape[-2:])
 

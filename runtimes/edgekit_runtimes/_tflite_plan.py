@@ -41,8 +41,7 @@ class Call:
 class Plan:
     """Chooses signatures by what there are, `decode` among them at least."""
 
-    def __init__(self, signatures: Mapping[str, Signature], capacity: int) -> None:
-        self.capacity = capacity
+    def __init__(self, signatures: Mapping[str, Signature]) -> None:
         self._kinds: dict[str, list[Signature]] = {}
         for signature in sorted(signatures.values(), key=lambda s: s.span):
             self._kinds.setdefault(signature.kind, []).append(signature)
@@ -50,8 +49,8 @@ class Plan:
     def calls(self, count: int, start: int, last: int) -> list[Call]:
         """Return the runs for `count` tokens at positions start.., the last `last` of them with logits.
 
-        Padding is written into the cache behind the tokens, where it is forgotten, and never beyond the cache's end:
-        the engine would then move the whole write backwards, over what is to be kept.
+        Padding is written into the cache behind the tokens, where it is forgotten, and never beyond a span's end: the
+        engine would then move the whole write backwards, over what is to be kept.
         """
         calls: list[Call] = []
         done = 0
@@ -74,9 +73,8 @@ class Plan:
     def _find(self, kind: str, position: int, wanted: int) -> tuple[Signature, int] | None:
         """Return the smallest span that holds, and how many of the wanted tokens it takes."""
         for signature in self._kinds.get(kind, ()):
-            used = min(signature.tokens, wanted)
-            if position + used <= signature.span and position + signature.tokens <= self.capacity:
-                return signature, used
+            if position + signature.tokens <= signature.span:
+                return signature, min(signature.tokens, wanted)
         return None
 
 

@@ -1,8 +1,9 @@
-"""Attention in TFLite, from elementary operators, over a cache of full length of which a signature attends a span.
+"""Attention in TFLite, from elementary operators, over the beginning of a cache: as long as a signature's span.
 
 Both parts of a layer's cache are vectors, one token's keys (or values) behind the other's. So a token is written in
 one piece, memory grows with the tokens that are there, a prefix is a contiguous copy, and the engine takes the
-caller's own memory for it (which ai-edge-litert 2.3 does for vectors only).
+caller's own memory for it (which ai-edge-litert 2.3 does for vectors only): the same for all signatures, of which each
+sees no more of it than its span.
 """
 
 from __future__ import annotations
@@ -154,14 +155,14 @@ class AttentionNodes:
         return nodes.reshape(seen, (self.span, attention.kv_heads, attention.head_dim))
 
     def _capacity(self, layer: int) -> int:
-        """Return the tokens of a layer's cache: one more in the last layer, which nobody writes.
+        """Return the tokens of a layer's cache: those of the span, and in the last layer as many again, never written.
 
         The engine plans room for caches in its own memory, by size and then by time, though they live in the caller's;
         what passes between operators goes into the first gap. The largest cache comes first, and as the last one in
         time it is one gap for all layers; with equal ones each layer's values lie in a gap, and in pages, of their own
         (30 layers: 29 MB instead of 7 for a prefill of 128).
         """
-        return self.context + (layer == self.layers - 1)
+        return 2 * self.span if layer == self.layers - 1 else self.span
 
     def _start(self, size: int) -> Value:
         """Return where the first new token lies in a cache of `size` elements per token, int32 [1]."""

@@ -10,8 +10,9 @@ runs fast: what is attended costs, not what is in it. There are three kinds, eac
 The ones that attend the whole cache have these names, which LiteRT-LM looks for; the others are span256_decode and so
 on. Inputs: `tokens` int32 [1, n]; `input_pos` int32 [n], the consecutive positions of the new tokens; `mask`
 [1, 1, n, span], 0 where a position is seen and a large negative number where it is not; `kv_cache_k_0`, `kv_cache_v_0`
-and so on, which are outputs too: vectors, as long as the context or a token longer; `rope_offset` int32 [1] where there
-is LongRoPE: 0 for its short table, its border for the long one.
+and so on, which are outputs too: vectors, as long as the span (the last layer's twice as long), and in every signature
+the beginning of the same cache; `rope_offset` int32 [1] where there is LongRoPE: 0 for its short table, its border for
+the long one.
 """
 
 from __future__ import annotations
