@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekit.errors import BundleError
@@ -52,7 +52,6 @@ def test_level_runtimes_go_by_memory_where_it_is_known() -> None:
     assert entry(speeds={"z": speed, "a": speed}).ranked("az", CHAT) == ["a", "z"], "equal ones by name"
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_the_first_is_never_slower_than_level(data: st.DataObject) -> None:
     speeds = st.fixed_dictionaries({"prefill": st.floats(0.1, 1e4), "decode": st.floats(0.1, 1e4)})
