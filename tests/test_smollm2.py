@@ -34,7 +34,7 @@ EXPORT = """
 import sys
 from edgekit.machine import peak_memory
 from edgekit_exporters.export import export
-export(sys.argv[1], quantize="int4", output=sys.argv[2])
+export(sys.argv[1], to=sys.argv[3], quantize="int4", output=sys.argv[2])
 print(peak_memory())
 """
 
@@ -148,6 +148,8 @@ def perplexity(model: Model, golden: dict[str, npt.NDArray[Any]]) -> float:
     [
         ("int8", "onnx", 0.94, 0.02),
         ("int4", "onnx", 0.0, 0.08),
+        ("int8", "openvino", 0.92, 0.03),
+        ("int4", "openvino", 0.0, 0.08),
         ("int8", "tflite", 0.90, 0.03),
         # Symmetric blocks of 32: more than the 133 of 192 that the best of searched scales had given.
         ("int4", "tflite", 133 / 192, 0.08),
@@ -169,11 +171,12 @@ def test_it_answers_sensibly(bundles: Bundles) -> None:
         assert reply.finish_reason == "stop"
 
 
-def test_the_export_needs_little_memory(bundles: Bundles, tmp_path: Path) -> None:
+@pytest.mark.parametrize("formats", ["onnx", "openvino", "tflite", "onnx,openvino,tflite"])
+def test_the_export_needs_little_memory(formats: str, tmp_path: Path) -> None:
     """In a process of its own: what others have used before would count."""
     # With as many threads as numpy takes by itself, which tests are spared (tests/conftest.py).
     environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
-    arguments = [sys.executable, "-c", EXPORT, SOURCE, str(tmp_path / "x.edge")]
+    arguments = [sys.executable, "-c", EXPORT, SOURCE, str(tmp_path / "x.edge"), formats]
     done = subprocess.run(arguments, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) <= 400 * MEGABYTE

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,10 @@ from edgekit.progress import Silent
 from edgekit.registry import runtime, runtime_names
 from edgekit_exporters import calibration
 from edgekit_exporters.checkpoints import open_checkpoint
+from edgekit_exporters.checkpoints.files import FileRows
 from edgekit_exporters.export import export
 from edgekit_exporters.format import find_format
+from edgekit_exporters.weights import Float32
 
 
 @pytest.fixture
@@ -66,6 +70,38 @@ def test_several_formats_hold_the_same_weights(checkpoint: Path) -> None:
         truth = source.tensors["model.layers.1.mlp.down_proj.weight"].all()
     for name in formats:
         np.testing.assert_array_equal(find_format(name).read_weights(bundle)["layers.1.mlp.down.weight"].all(), truth)
+
+
+def rows_read(checkpoint: Path, to: str, quantize: str) -> Counter[tuple[str, int]]:
+    """Export, and return how often each row of each tensor was read from the checkpoint's files."""
+    counted: Counter[tuple[str, int]] = Counter()
+    lock, read = threading.Lock(), FileRows.read
+
+    def counting(self: FileRows, start: int, stop: int) -> Float32:
+        with lock:
+            counted.update((self.name, row) for row in range(start, stop))
+        return read(self, start, stop)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FileRows, "read", counting)
+        export(checkpoint, to=to, quantize=quantize, force=True, output=checkpoint.parent / "x.edge")
+    return counted
+
+
+def test_several_formats_are_written_from_one_reading(checkpoint: Path) -> None:
+    with open_checkpoint(checkpoint) as source:
+        rows = {(name, row) for name, tensor in source.tensors.items() for row in range(tensor.shape[0])}
+    together = rows_read(checkpoint, "onnx,openvino,tflite", "none")
+    assert together == dict.fromkeys(rows, 1)
+
+
+@pytest.mark.parametrize("quantize", ["int8", pytest.param("int4", marks=pytest.mark.slow)])
+def test_more_formats_cost_no_more_readings(quantize: str, checkpoint: Path) -> None:
+    """A quantized model is read before as well: for its calibration, and to balance it."""
+    alone = rows_read(checkpoint, "onnx", quantize)
+    assert rows_read(checkpoint, "onnx,openvino,tflite", quantize) == alone
+    # The rows of the calibration's own tokens come on top.
+    assert max(count for (name, _), count in alone.items() if "embed" not in name) <= 3
 
 
 def test_the_same_export_is_the_same_bytes(checkpoint: Path) -> None:
