@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from edgekit.errors import UnsupportedError, UsageError
 from edgekit_exporters import formats
@@ -66,13 +66,18 @@ class Written:
 class Writing(Protocol):
     """A format being written."""
 
-    slots: list[Slot]
+    @property
+    def slots(self) -> list[Slot]:
+        """The weights to be filled in."""
 
     def finish(self) -> Written:
         """Write what is left once all slots are filled, and close the files."""
 
     def abort(self) -> None:
         """Close the files after an error; the folder is removed by whoever made it."""
+
+
+AnyWriting = TypeVar("AnyWriting", bound=Writing)
 
 
 class Format(Protocol):
@@ -96,6 +101,16 @@ class EncoderFormat(Format, Protocol):
 
     def begin_encoder(self, model: EncoderModel, bundle: Path, options: WriteOptions) -> Writing:
         """Record the graph of an encoder, as `begin` does that of a decoder."""
+
+
+def recorded(writing: AnyWriting, record: Callable[[AnyWriting], None]) -> AnyWriting:
+    """Return a writing once its graph is recorded; where that fails its files are closed."""
+    try:
+        record(writing)
+    except BaseException:
+        writing.abort()
+        raise
+    return writing
 
 
 def begin(chosen: Format, model: AnyModel, bundle: Path, options: WriteOptions) -> Writing:

@@ -8,7 +8,9 @@ Weights are named; whoever implements the operations was given the `Weights` and
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal, Protocol, TypeVar
 
 from edgekit.spec import Activation, Attention, Norm
@@ -22,6 +24,11 @@ class Projection:
 
     weight: str
     bias: str | None = None
+
+
+def runs(projections: Iterable[Projection], kind: Callable[[str], object]) -> list[tuple[Projection, ...]]:
+    """Cut projections into runs whose weights are of one kind: a product is over weights of one encoding."""
+    return [tuple(run) for _, run in groupby(projections, lambda projection: kind(projection.weight))]
 
 
 class Operations(Protocol[V]):

@@ -7,7 +7,6 @@ SkipSimplifiedLayerNormalization, QuickGelu, FusedMatMul).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from onnx import TensorProto
 from edgekit.spec import Activation, Norm
 from edgekit_exporters.format import WriteOptions
 from edgekit_exporters.formats._onnx_graph import Graph
-from edgekit_exporters.operations import Projection
+from edgekit_exporters.operations import Projection, runs
 from edgekit_exporters.packed import Placed
 from edgekit_exporters.quantization import Encoding, Quantization
 from edgekit_exporters.stream import Slot
@@ -60,9 +59,9 @@ class OnnxNodes:
 
     def linear(self, x: Value, *projections: Projection) -> tuple[Value, ...]:
         """One product over the stacked rows of all projections; quantized weights through MatMulNBits."""
-        runs = [tuple(run) for _, run in groupby(projections, lambda p: self._encoding(p.weight))]
-        if len(runs) > 1:
-            return tuple(value for run in runs for value in self.linear(x, *run))
+        groups = runs(projections, self._encoding)
+        if len(groups) > 1:
+            return tuple(value for group in groups for value in self.linear(x, *group))
         encoding, width = self._encoding(projections[0].weight), x.width
         rows = tuple(self.weights[p.weight].shape[0] for p in projections)
         name = "+".join(p.weight for p in projections)

@@ -6,7 +6,6 @@ Operations: docs.openvino.ai, "Operation sets".
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from edgekit_exporters.format import WriteOptions
 from edgekit_exporters.formats._openvino_attention import norm_nodes
 from edgekit_exporters.formats._openvino_graph import Graph, Port
 from edgekit_exporters.formats._openvino_weights import WeightNodes
-from edgekit_exporters.operations import Projection
+from edgekit_exporters.operations import Projection, runs
 from edgekit_exporters.stream import Slot
 from edgekit_exporters.weights import Weights
 
@@ -51,9 +50,9 @@ class OpenvinoNodes:
 
     def linear(self, x: Value, *projections: Projection) -> tuple[Value, ...]:
         """One product over the stacked rows of all projections."""
-        runs = [tuple(run) for _, run in groupby(projections, lambda p: self.weights.encoding(p.weight))]
-        if len(runs) > 1:
-            return tuple(value for run in runs for value in self.linear(x, *run))
+        groups = runs(projections, self.weights.encoding)
+        if len(groups) > 1:
+            return tuple(value for group in groups for value in self.linear(x, *group))
         weight = self.weights.matrix(*(p.weight for p in projections))
         product = self.graph.one("MatMul", x.port, weight, transpose_a=False, transpose_b=True)
         bias = self.weights.bias(projections)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
 
 from edgekit.spec import Activation, Norm
 from edgekit_exporters.format import WriteOptions
 from edgekit_exporters.formats._tflite_graph import INT32, External, Subgraph, Value
 from edgekit_exporters.formats._tflite_nodes import Nodes
 from edgekit_exporters.formats._tflite_weights import Store, choose_encoding
-from edgekit_exporters.operations import Projection
+from edgekit_exporters.operations import Projection, runs
 from edgekit_exporters.quantization import Encoding
 from edgekit_exporters.weights import Weights
 
@@ -30,9 +29,9 @@ class Recorder:
     def linear(self, x: Stream, *projections: Projection) -> tuple[Stream, ...]:
         """One product over the stacked rows of all projections."""
         names = tuple(p.weight for p in projections)
-        runs = [tuple(run) for _, run in groupby(projections, lambda p: self._encoding(p.weight))]
-        if len(runs) > 1:
-            return tuple(out for run in runs for out in self.linear(x, *run))
+        groups = runs(projections, self._encoding)
+        if len(groups) > 1:
+            return tuple(out for group in groups for out in self.linear(x, *group))
         rows = tuple(self.weights[name].shape[0] for name in names)
         bias = None
         if any(p.bias is not None for p in projections):

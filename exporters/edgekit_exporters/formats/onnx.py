@@ -15,7 +15,7 @@ from edgekit.spec import Attention
 from edgekit_exporters.architecture import EncoderModel, Model
 from edgekit_exporters.decoder import decode
 from edgekit_exporters.encoder import encode
-from edgekit_exporters.format import WriteOptions, Written
+from edgekit_exporters.format import WriteOptions, Written, recorded
 from edgekit_exporters.formats._genai_config import GENAI_CONFIG, LAST_LOGITS, write_genai_config
 from edgekit_exporters.formats._onnx_attention import AttentionNodes
 from edgekit_exporters.formats._onnx_cache import FILES, over_f16_cache, over_int8_cache, scale_of
@@ -35,23 +35,13 @@ class OnnxFormat:
         """Record the graph."""
         (bundle / FOLDER).mkdir()
         writing = OnnxWriting(model, bundle, options)
-        try:
-            decode(writing, model.spec, model.weights)
-        except BaseException:
-            writing.abort()
-            raise
-        return writing
+        return recorded(writing, lambda writing: decode(writing, model.spec, model.weights))
 
     def begin_encoder(self, model: EncoderModel, bundle: Path, options: WriteOptions) -> OnnxEncoderWriting:
         """Record the graph of an encoder."""
         (bundle / FOLDER).mkdir()
         writing = OnnxEncoderWriting(model, bundle, options)
-        try:
-            encode(writing, model.spec, model.weights)
-        except BaseException:
-            writing.abort()
-            raise
-        return writing
+        return recorded(writing, lambda writing: encode(writing, model.spec, model.weights))
 
     def read_weights(self, bundle: Path) -> Weights:
         """Return the weights that were written, by the index in the model's metadata."""

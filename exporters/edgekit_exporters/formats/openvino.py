@@ -13,7 +13,7 @@ from edgekit.spec import Attention
 from edgekit_exporters.architecture import EncoderModel, Model
 from edgekit_exporters.decoder import decode
 from edgekit_exporters.encoder import encode
-from edgekit_exporters.format import WriteOptions, Written
+from edgekit_exporters.format import WriteOptions, Written, recorded
 from edgekit_exporters.formats._openvino_attention import AttentionNodes
 from edgekit_exporters.formats._openvino_encoder import OpenvinoEncoderWriting
 from edgekit_exporters.formats._openvino_graph import DATA_FILE, XML_FILE, read_index_text
@@ -32,24 +32,14 @@ class OpenvinoFormat:
         folder = bundle / FOLDER
         folder.mkdir()
         writing = OpenvinoWriting(model, folder, options)
-        try:
-            decode(writing, model.spec, model.weights)
-        except BaseException:
-            writing.abort()
-            raise
-        return writing
+        return recorded(writing, lambda writing: decode(writing, model.spec, model.weights))
 
     def begin_encoder(self, model: EncoderModel, bundle: Path, options: WriteOptions) -> OpenvinoEncoderWriting:
         """Record the graph of an encoder."""
         folder = bundle / FOLDER
         folder.mkdir()
         writing = OpenvinoEncoderWriting(model, folder, options)
-        try:
-            encode(writing, model.spec, model.weights)
-        except BaseException:
-            writing.abort()
-            raise
-        return writing
+        return recorded(writing, lambda writing: encode(writing, model.spec, model.weights))
 
     def read_weights(self, bundle: Path) -> Weights:
         """Return the weights that were written, by the index in the model's rt_info."""
