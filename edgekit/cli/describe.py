@@ -11,7 +11,7 @@ from edgekit.cli import figures
 from edgekit.spec import GraphSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from edgekit.bundle import Bundle
     from edgekit.classifier import Figures
@@ -77,15 +77,27 @@ def labels_in_words(labels: Sequence[str]) -> str:
     return f"{len(labels):,}: {', '.join(labels[:LABELS])}{more}" if labels else ""
 
 
-def figures_facts(found: Figures) -> list[Fact]:
-    """Return how good a classifier was on some texts."""
+def figures_facts(found: Figures, labels: Sequence[str]) -> list[Fact]:
+    """Return how good a classifier with these labels was on some texts."""
+    unknown = {pair.label: 0 for pair in found.confusions if pair.label not in labels}
+    for pair in found.confusions:
+        if pair.label in unknown:
+            unknown[pair.label] += pair.count
     right = "" if found.answered_accuracy is None else f", right {found.answered_accuracy:.1%} of the time"
     return [
         ("texts", f"{found.texts:,}"),
         ("accuracy", f"{found.accuracy:.1%} if it never abstained"),
         ("answers", f"{found.answered:.1%} of the texts{right}"),
         ("calibration", f"probabilities are off by {found.calibration_error:.1%} on average"),
+        ("errors for sure", _unlearned(unknown)),
     ]
+
+
+def _unlearned(unknown: Mapping[str, int]) -> str:
+    if not unknown:
+        return ""
+    more = ", …" if len(unknown) > LABELS else ""
+    return f"{sum(unknown.values()):,}, with labels that it was not taught: {', '.join(list(unknown)[:LABELS])}{more}"
 
 
 def spec_facts(architecture: str, spec: Spec) -> list[Fact]:

@@ -99,7 +99,7 @@ def _show(path: Path, manifest: "Manifest", accuracy: float, elapsed: float) -> 
     assert entry is not None
     for measured, found in entry.figures.items():
         print()
-        tables.print_facts(describe.MEASURED[measured], describe.figures_facts(found))
+        tables.print_facts(describe.MEASURED[measured], describe.figures_facts(found, manifest.labels))
     shown = entry.figures.get("test") or next(iter(entry.figures.values()))
     if rows := _confused(shown):
         print()

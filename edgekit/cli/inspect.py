@@ -43,7 +43,7 @@ def _inspect_bundle(path: Path, json: bool) -> None:
     if bundle.manifest.classifier is not None:
         for measured, found in bundle.manifest.classifier.figures.items():
             print()
-            tables.print_facts(describe.MEASURED[measured], describe.figures_facts(found))
+            tables.print_facts(describe.MEASURED[measured], describe.figures_facts(found, bundle.manifest.labels))
     for name, entry in bundle.manifest.formats.items():
         print()
         if entry.quality:

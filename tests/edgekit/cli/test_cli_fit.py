@@ -49,6 +49,7 @@ def test_a_bundle_and_its_figures(encoder: Path, tmp_path: Path, capsys: pytest.
     shown = capsys.readouterr().out
     assert "Cross-validation" in shown
     assert "2: animal, speech" in shown
+    assert "1, with labels that it was not taught: drink" in shown
 
 
 def test_tables_show_what_is_confused(encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
