@@ -51,7 +51,7 @@ class NotStorableError(ValueError):
 
 
 def export_settings() -> dict[str, Any]:
-    """Return the setting with which a compiled model is exported so that `import_settings` takes it back."""
+    """Return the setting to compile a model with, so that its export can be taken back."""
     return {"CACHE_ENCRYPTION_CALLBACKS": [_rewrite, _same]}
 
 
