@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edgekit.knowledge.chunks import Chunk
-from edgekit.knowledge.contents import Contents, Entry
+from edgekit.knowledge.contents import Contents, Entry, Snapshot
 from edgekit.knowledge.nearest import Float32
 from edgekit.knowledge.store import Base
 
@@ -47,7 +47,7 @@ def held(contents: Contents) -> dict[str, int]:
         removed = set(found.removed.tolist())
         rows = [row for row in range(len(found.vectors)) if row not in removed]
         stored = store.by_row(rows)
-        assert len(stored) == len(rows) == sum(counts.values()) == store.chunk_count()
+        assert len(stored) == len(rows) == sum(counts.values()) == found.chunks
         assert found.state.words == sum(len(each.stems) for each in stored)
         versions: dict[str, int] = {}
         for name, count in counts.items():
@@ -57,14 +57,14 @@ def held(contents: Contents) -> dict[str, int]:
             assert [each.chunk for each in own] == list(whole.chunks)
             np.testing.assert_array_equal(found.vectors[[each.row for each in own]], whole.vectors)
             # Each word leads to it: FTS5 has the chunk, and none that is gone.
-            assert {each.id for each in own} == set(found_by_name(contents, name, found.state))
+            assert {each.id for each in own} == set(found_by_name(contents, name, found))
     return versions
 
 
-def found_by_name(contents: Contents, name: str, state: object) -> list[int]:
+def found_by_name(contents: Contents, name: str, found: Snapshot) -> list[int]:
     """Return the ids of chunks that have the name as a word."""
     from edgekit.knowledge.keywords import words
 
     stems = words(name)
-    statistics = contents.store.statistics(stems, state)  # type: ignore[arg-type]
+    statistics = contents.store.statistics(stems, found.state, found.chunks)
     return contents.store.with_words(stems, 10_000, statistics)

@@ -43,7 +43,7 @@ class Answer:
     wording: Wording
     """"model": its own words, held to the passages; "quoted": the best passage itself; "declined": nothing is known."""
     sources: tuple[Passage, ...]
-    """What the answer rests on, what supports most of it first; empty where it is declined."""
+    """What the answer rests on, the most relevant first; empty where it is declined."""
     score: float
     """Of the best passage, whether it was near enough or not; -1 in an empty knowledge base."""
     threshold: float

@@ -138,8 +138,8 @@ class KnowledgeBase:
     @property
     def chunks(self) -> int:
         """The number of chunks."""
-        with self._contents.snapshot():
-            return self._contents.store.chunk_count()
+        with self._contents.snapshot() as found:
+            return found.chunks
 
     @property
     def indexed(self) -> bool:

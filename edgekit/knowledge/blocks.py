@@ -29,6 +29,11 @@ def lines(text: str) -> list[str]:
     return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
+def without_comments(text: str) -> str:
+    """Return Markdown or HTML without `<!-- -->`; line ends stay, so that the lines behind keep their numbers."""
+    return re.sub(r"<!--.*?(?:-->|\Z)", lambda found: "\n" * found[0].count("\n"), text, flags=re.DOTALL)
+
+
 Reader = Callable[[str], Iterator[Block]]
 
 

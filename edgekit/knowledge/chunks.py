@@ -87,6 +87,8 @@ def _pieces(block: Block, room: int, count: Count) -> Iterator[_Piece]:
         for first, last in _fitting(block.text, start, stop, room, count):
             own = block.text[first:last]
             text = own if block.preformatted else " ".join(own.split())
+            if not text.strip():
+                continue
             before = "\n" if opens or block.preformatted else " "
             yield _Piece(text, block.line_at(first), count(text), opens, before)
             opens = False

@@ -52,6 +52,11 @@ class Snapshot:
     removed: Int64
     index: Index | None
 
+    @property
+    def chunks(self) -> int:
+        """The number of chunks that count."""
+        return len(self.vectors) - len(self.removed)
+
 
 class Contents:
     """The open files of a knowledge base. May be used by several threads, which then wait for each other."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,7 +27,7 @@ class Grounded:
     text: str
     """Its sentences that a passage supports, "" where none does."""
     sources: tuple[int, ...]
-    """The passages that support them, the one that supports most first."""
+    """The passages that support them, the most relevant first."""
 
 
 @dataclass(frozen=True)
@@ -44,24 +43,24 @@ def ground(answer: str, passages: Sequence[Given], question: str) -> Grounded:
 
     Args:
         answer: What a model said.
-        passages: What it was given, the most relevant first, which is taken where several support a sentence alike.
+        passages: What it was given, the most relevant first; where several support a sentence, it is from the first.
         question: Its words, and those of headings, may be said again, but a sentence needs others too.
     """
     sources = [_Source(passage) for passage in passages]
     repeated = set(words_of(question))
     kept: list[str] = []
-    support: Counter[int] = Counter()
+    used: set[int] = set()
     for start, stop in sentences(answer):
         sentence = answer[start:stop]
         if sentence.endswith("?") or sentence in kept:
             continue
         own = content(sentence)
-        shares = [source.share(sentence, own, repeated) for source in sources]
-        best = max(range(len(shares)), key=shares.__getitem__)
-        if shares[best] >= SUPPORTED:
+        shares = (source.share(sentence, own, repeated) for source in sources)
+        found = next((place for place, share in enumerate(shares) if share >= SUPPORTED), None)
+        if found is not None:
             kept.append(sentence)
-            support[best] += len(own)
-    return Grounded(" ".join(kept), tuple(sorted(support, key=lambda place: (-support[place], place))))
+            used.add(found)
+    return Grounded(" ".join(kept), tuple(sorted(used)))
 
 
 class _Source:

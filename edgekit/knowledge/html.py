@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
-from edgekit.knowledge.blocks import Block, Collector
+from edgekit.knowledge.blocks import Block, Collector, without_comments
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _UNSEEN = frozenset({"script", "style", "template", "noscript", "svg", "math", "head", "nav", "select", "textarea"})
@@ -58,15 +57,13 @@ _VOID = frozenset(
 def read_html(text: str) -> Iterator[Block]:
     """Yield the blocks of an HTML text; markup that is broken ends where a browser would end it, or at the end."""
     reader = _Html()
-    for start in range(0, len(text), _PIECE):
-        reader.feed(text[start : start + _PIECE])
-        yield from reader.ready()
+    shown = without_comments(text)
+    # Behind the last > there is no tag; the parser would look for the end of each, for minutes where there are many.
+    tagged = shown.rfind(">") + 1
+    reader.feed(shown[:tagged] + shown[tagged:].replace("<", "&lt;"))
     reader.close()
     reader.end()
-    yield from reader.ready()
-
-
-_PIECE = 1 << 16
+    yield from reader.blocks
 
 
 class _Html(HTMLParser):
@@ -74,18 +71,13 @@ class _Html(HTMLParser):
         super().__init__(convert_charrefs=True)
         self._collected = Collector()
         self._headings: list[tuple[int, str]] = []
-        self._blocks: deque[Block] = deque()
+        self.blocks: list[Block] = []
         self._unseen: list[str] = []
         self._preformatted = 0
 
-    def ready(self) -> Iterator[Block]:
-        """Yield the blocks that are complete."""
-        while self._blocks:
-            yield self._blocks.popleft()
-
     def end(self) -> None:
         """End the block, as any tag does that begins a new line."""
-        self._blocks.extend(self._collected.take(self._path(), preformatted=self._preformatted > 0))
+        self.blocks.extend(self._collected.take(self._path(), preformatted=self._preformatted > 0))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - the parser's
         """Follow a tag."""

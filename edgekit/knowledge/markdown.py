@@ -8,23 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from edgekit.knowledge.blocks import Block, Collector
+from edgekit.knowledge.blocks import Block, Collector, without_comments
 
-_HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*")
+_HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]|$)")
 _UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 _RULE = re.compile(r" {0,3}([-*_])[ \t]*(?:\1[ \t]*){2,}")
 _TABLE = re.compile(r"[ \t]*\|.*")
-_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _LINK = re.compile(r"!?\[([^\]\[]*)\]\([^()\s]*(?:\s+\"[^\"]*\")?\)")
 
 
 def read_markdown(text: str) -> Iterator[Block]:
     """Yield the blocks of a Markdown text."""
     reader = _Markdown()
-    # A comment keeps its line ends, so that the lines behind it keep their numbers.
-    shown = _COMMENT.sub(lambda found: "\n" * found[0].count("\n"), text)
-    lines = shown.split("\n")
+    lines = without_comments(text).split("\n")
     skipped = _front_matter(lines)
     for number, line in enumerate(lines[skipped:], 1 + skipped):
         yield from reader.line(line, number)
@@ -51,9 +48,9 @@ class _Markdown:
         elif found := _FENCE.fullmatch(line):
             yield from self.end()
             self._fence = found[1]
-        elif found := _HEADING.fullmatch(line):
+        elif found := _HEADING.match(line):
             yield from self.end()
-            self._head(len(found[1]), found[2] or "")
+            self._head(len(found[1]), _without_closing(line[found.end() :].strip()))
         elif self._lines and len(self._lines) <= 3 and (found := _UNDERLINE.fullmatch(line)):
             title = " ".join(text.strip() for text, _ in self._lines)
             self._lines.clear()
@@ -86,6 +83,12 @@ class _Markdown:
         shown = _LINK.sub(_linked, title).strip()
         if shown:
             self._headings.append((level, shown))
+
+
+def _without_closing(title: str) -> str:
+    """Return a title without the # marks that may close it."""
+    bare = title.rstrip("#")
+    return bare.rstrip() if not bare or bare[-1] in " \t" else title
 
 
 def _is_table(line: str) -> bool:

@@ -52,7 +52,7 @@ def find(contents: Contents, query: str, vector: Float32, limit: int) -> list[Pa
     """
     stems = asked(query)
     with contents.snapshot() as found:
-        statistics = contents.store.statistics(stems, found.state)
+        statistics = contents.store.statistics(stems, found.state, found.chunks)
         stored = _candidates(contents, found, stems, statistics, vector, max(CANDIDATES, 4 * limit))
         passages = [_passage(found, each, stems, statistics, vector) for each in stored]
     passages.sort(key=lambda passage: (-passage.score, passage.source, passage.line))

@@ -6,8 +6,11 @@ import re
 from collections.abc import Iterator
 
 _END = re.compile(
-    r"[.!?…]+[\"'’”»)\]]*(?=\s+[\"'‘“«(\[¿¡]*[^\W_])|[。！？]+[」』”’）]*|\n[ \t]*(?=(?:[-*+•]|\d{1,3}[.)])[ \t])"
+    r"(?<![.!?…])[.!?…]+[\"'’”»)\]]*(?=\s+[\"'‘“«(\[¿¡]*[^\W_])"
+    r"|[。！？]+[」』”’）]*"
+    r"|\n[ \t]*(?=(?:[-*+•]|\d{1,3}[.)])[ \t])"
 )
+_NEXT = re.compile(r"\s*(\S?)")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[\"'])(?:[^\W\d_]|(?:[^\W\d_]\.)+[^\W\d_]|Mr|Mrs|Ms|Dr|Prof|St|No|Nr|Vol|Fig|Art|Abs|Str|vs|etc|ca|cf|al|bzw|approx)$"
 )
@@ -25,9 +28,9 @@ def sentences(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _ends_an_abbreviation(text: str, start: int, found: re.Match[str]) -> bool:
-    following = text[found.end() :].lstrip()[:1]
+    following = _NEXT.match(text, found.end())
     before = text[max(start, found.start() - 16) : found.start()]
-    return following.islower() or _ABBREVIATION.search(before) is not None
+    return (following is not None and following[1].islower()) or _ABBREVIATION.search(before) is not None
 
 
 def _stripped(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:

@@ -241,10 +241,6 @@ class Store:
             )
         )
 
-    def chunk_count(self) -> int:
-        """Return the number of chunks."""
-        return int(self._all("SELECT count(*) FROM chunks")[0][0])
-
     def put(self, name: str, sha256: str, chunks: Sequence[Chunk], row: int) -> int:
         """Add a document whose vectors begin at a row; return the number of its words."""
         document = self._run("INSERT INTO documents(name, sha256) VALUES (?, ?)", (name, sha256)).lastrowid
@@ -295,13 +291,13 @@ class Store:
         query = "SELECT rowid FROM words WHERE words MATCH ? ORDER BY rank LIMIT ?"
         return [found for (found,) in self._all(query, (" OR ".join(chosen), limit))]
 
-    def statistics(self, stems: Iterable[str], state: State) -> Statistics:
+    def statistics(self, stems: Iterable[str], state: State, chunks: int) -> Statistics:
         """Return what BM25 must know for these words."""
         frequency = {}
         for stem in stems:
             found = self._one("SELECT doc FROM temp.vocabulary WHERE term = ?", (stem,))
             frequency[stem] = found[0] if found else 0
-        return Statistics(self.chunk_count(), state.words, frequency)
+        return Statistics(chunks, state.words, frequency)
 
     def by_row(self, rows: Sequence[int]) -> list[Stored]:
         """Return the chunks whose vectors are these rows."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from edgekit.errors import UsageError
 from edgekit.knowledge.blocks import Block, read_text
+from edgekit.knowledge.chunks import cut
 from edgekit.knowledge.documents import FORMS, MAX_BYTES, Document, DocumentError, files_of, name_of
 from edgekit.knowledge.html import read_html
 from edgekit.knowledge.markdown import read_markdown
@@ -96,6 +97,47 @@ def test_html_shows_what_a_reader_sees() -> None:
 
 def test_html_whose_head_is_never_closed() -> None:
     assert [text for text, _, _ in seen(list(read_html("<head><title>x</title><body>shown")))] == ["shown"]
+
+
+@pytest.mark.parametrize(
+    ("line", "heading"),
+    [("# a #", "a"), ("## a#", "a#"), ("# #", ""), ("#", ""), ("### a ## b ##", "a ## b"), ("#a", None)],
+)
+def test_headings_may_be_closed(line: str, heading: str | None) -> None:
+    ((_, headings, _),) = seen(list(read_markdown(f"{line}\n\ntext" if heading is not None else line)))
+    assert headings == ((heading,) if heading else ())
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "part",
+    [
+        ".",
+        " ",
+        "# ",
+        "- ",
+        "[",
+        "[a](",
+        "<!--",
+        "<a ",
+        "&",
+        "\n",
+        "A. ",
+        "| ",
+        "</",
+        "<?",
+        "<![CDATA[",
+        "<p>",
+        '"',
+        "`",
+    ],
+)
+def test_what_is_repeated_for_ever_takes_no_time_for_ever(form: str, part: str) -> None:
+    """Quadratic time would be hours here."""
+    text = "# " + part * 100_000 + "x"
+    for chunk in cut(Document("x", text, form, "").blocks(), 200, len):
+        assert len(chunk.text) <= 400  # the spaces between the parts are not counted
 
 
 @pytest.mark.parametrize("form", FORMS)

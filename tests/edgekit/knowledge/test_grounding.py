@@ -19,7 +19,7 @@ GUARD = Given("May I bring a dog?", "Guide dogs are welcome. Other animals must 
         (
             "Residents are free. Late items cost 20 cents a day.",
             "Residents are free. Late items cost 20 cents a day.",
-            (1, 0),
+            (0, 1),
         ),
         ("People from elsewhere pay 35 euros a year.", "", ()),
         ("Membership is not free for residents.", "", ()),
@@ -36,7 +36,7 @@ def test_only_what_a_passage_says_is_kept(answer: str, kept: str, sources: tuple
     assert (grounded.text, grounded.sources) == (kept, sources)
 
 
-def test_where_two_support_a_sentence_alike_the_more_relevant_is_the_source() -> None:
+def test_where_two_support_a_sentence_the_more_relevant_is_its_source() -> None:
     assert ground("Membership is free for residents.", [CARDS, CARDS], "Is it?").sources == (0,)
 
 
