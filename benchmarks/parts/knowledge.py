@@ -27,9 +27,10 @@ FAQ = ROOT / "examples" / "faq" / "measure.py"
 
 def measure(options: Options) -> Iterator[Row]:
     """Search, and then ask."""
-    if "smollm2" in options.models:
-        with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
+        if "minilm" in options.models:
             yield from _searches(Path(folder, "kb"), options.rounds)
+        if {"minilm", "smollm2"} <= {*options.models}:
             yield from _answers(Path(folder, "faq"))
 
 
@@ -61,13 +62,13 @@ def _share(value: float | None) -> str:
 
 def _searches(folder: Path, rounds: int) -> Iterator[Row]:
     """Yield a row for each way to search: those of vectors alone, and whole searches with words and texts."""
-    from knowledge_base import encoder, large
+    from knowledge_base import large
 
     import edgekit
     from edgekit.knowledge.nearest import nearest
     from edgekit.knowledge.searching import find
 
-    with edgekit.load(encoder()) as model:
+    with edgekit.load(bundle("minilm", "int8", 256), runtime="onnx") as model:
         made = large(folder, model)
         contents = made.base._contents
         contents.build_index()
@@ -117,15 +118,13 @@ def _timed(ways: dict[str, Callable[[int], Any]], query: Callable[[], int], roun
 
 def _answers(folder: Path) -> Iterator[Row]:
     """Yield a row for the held-out questions from inside, and one for those from outside."""
-    from knowledge_base import encoder
-
     import edgekit
     from edgekit.knowledge import KnowledgeBase
 
     faq = _faq()
     document, (questions, _) = faq.HELD_OUT
     with (
-        KnowledgeBase.create(folder, encoder()) as base,
+        KnowledgeBase.create(folder, bundle("minilm", "int8", 256), runtime="onnx") as base,
         edgekit.load(bundle("smollm2", "int8"), runtime="onnx", context=1024) as model,
     ):
         base.add(document)
