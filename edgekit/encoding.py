@@ -127,7 +127,7 @@ def pool(hidden: Float32, mask: Int64, kind: Pooling) -> Float32:
     weights = mask.astype(np.float32)
     if kind == "weighted_mean":
         weights *= np.arange(1, mask.shape[1] + 1, dtype=np.float32)
-    total: Float32 = np.einsum("bn,bnw->bw", weights, hidden)
+    total: Float32 = (weights[:, None, :] @ hidden)[:, 0]
     count = weights.sum(axis=1, keepdims=True)
     return total / (np.sqrt(count) if kind == "mean_sqrt" else count)
 

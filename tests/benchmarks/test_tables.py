@@ -14,7 +14,8 @@ def cells(tables: list[Table]) -> list[list[str]]:
 def test_loads() -> None:
     known = {
         "model": "phi3 int4", "runtime": "tflite", "import": 0.4, "first": 11.0, "second": 2.0,
-        "token": 0.5, "ratio": INTERVAL, "ratio_target": 0.2, "anonymous": 400e6, "share": 0.18, "share_target": 0.3, "met": True,
+        "token": 0.5, "ratio": INTERVAL, "ratio_target": 0.2, "anonymous": 400e6, "share": 0.18, "share_target": 0.3,
+        "met": True,
     }  # fmt: skip
     unknown = {**known, "ratio_target": None, "anonymous": None, "share": None, "share_target": None, "met": None}
     first, second = cells(load.tables([known, unknown]))

@@ -164,11 +164,13 @@ class OnnxEncoderWriting(OnnxNodes):
         return graph.one("Mul", product, largest)
 
     def _row_quantized(self, name: str) -> tuple[str, str]:
-        """Return x [batch, n, width] as uint8 around 128, in steps of each row's largest value [batch, n, 1] / 127."""
+        """Return x [batch, n, width] as uint8 around 128, in steps of each row's largest value [batch, n, 1] / 127.
+
+        A row of zeros may become any bytes: what is made of them is multiplied with its largest value, which is 0.
+        """
         if name not in self._rows:
             graph = self.graph
             largest = graph.one("ReduceMax", graph.one("Abs", name), graph.constant([-1]), keepdims=1)
-            largest = graph.one("Max", largest, graph.constant(1e-18, np.float32))
             self._rows[name] = graph.one("QuantizeLinear", graph.one("Div", name, largest), *self._step()), largest
         return self._rows[name]
 
