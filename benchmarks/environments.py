@@ -56,7 +56,7 @@ OPTIMUM_INTEL = Environment(
     ("torch==2.13.0", "optimum-intel==2.2.0", "nncf==3.4.0", _here("openvino"), "openvino-tokenizers==2026.4.1.0"),
     removed=("torchvision",),
 )
-LITERT_LM = Environment("litert-lm", ("litert-lm-api==0.18.1", "litert-lm-builder==0.18.1"))
+LITERT_LM = Environment("litert-lm", ("litert-lm-api==0.18.1",))
 LLAMA_CPP = Environment(
     "llama-cpp", ("llama-cpp-python==0.3.36", "gguf==0.19.0", "numpy"), variables={"CMAKE_ARGS": "-DGGML_NATIVE=ON"}
 )

@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import safetensors_file
-from bundles import bundle, source
-from environments import LITERT_LM, LLAMA_CPP, OPTIMUM_INTEL, SENTENCE_TRANSFORMERS
+from bundles import source
+from environments import LLAMA_CPP, OPTIMUM_INTEL, SENTENCE_TRANSFORMERS
 from setting import CACHE, MINILM, SMOLLM2
 
-from edgekit.bundle import Bundle
 from edgekit.folders import CACHE_VARIABLE
 from edgekit_exporters.checkpoints import open_checkpoint
 
@@ -109,19 +108,6 @@ def llama_cpp_gguf(model: str, quantize: str) -> Path:
         subprocess.run([LLAMA_CPP.python(), str(WORKERS / "write_gguf.py"), source(model), str(path)], check=True)
 
     return _made(f"{model}-Q4_0.gguf", make)
-
-
-def litert_lm_file(model: str, quantize: str, context: int) -> Path:
-    """Return the .litertlm file of a bundle's own TFLite model, in a folder that LiteRT-LM may fill with its cache."""
-    folder = bundle(model, quantize, context)
-    manifest = Bundle.open(folder).manifest
-    packed = CACHE / f"{folder.stem}.litertlm"
-    shutil.rmtree(packed, ignore_errors=True)  # made in a moment, and its cache belongs to the file that was there
-    packed.mkdir()
-    path = packed / "model.litertlm"
-    script = [LITERT_LM.python(), str(WORKERS / "pack_litertlm.py")]
-    subprocess.run([*script, str(folder), str(path), str(context), str(manifest.eos_ids[0])], check=True)
-    return path
 
 
 def _made(name: str, make: Callable[[Path], None]) -> Path:
