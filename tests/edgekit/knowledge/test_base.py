@@ -223,7 +223,7 @@ def test_faiss_takes_over_where_there_are_many(
     pytest.importorskip("faiss", reason="faiss-cpu (extra [rag]) is not installed: the index is NOT tested")
     monkeypatch.setattr("edgekit.knowledge.faiss_index.LARGE", 40)
     words = ("quick", "brown", "fox", "jump", "lazy", "dog", "times", "said")
-    texts = {f"d{n}": f"The {words[n % 8]} {words[n // 8 % 8]} {n}." for n in range(120)}
+    texts = {f"d{n}": f"The {words[n % 8]} {words[n // 8 % 8]} {n}." for n in range(64)}
     paths = write(base.folder.parent, **texts)
     assert not base.indexed
     exact = [[each.source for each in base.search(f"lazy dog {n}", 5)] for n in range(5)]

@@ -37,7 +37,7 @@ def test_sentences(text: str, expected: list[str]) -> None:
     assert [text[start:stop] for start, stop in sentences(text)] == expected
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(st.text(st.sampled_from('aB .!?\n-1"。'), max_size=80))
 def test_sentences_cover_all_but_white_space(text: str) -> None:
     spans = list(sentences(text))
@@ -88,7 +88,7 @@ def test_code_keeps_its_lines() -> None:
     assert [chunk.line for chunk in cut(read_markdown(source), 2, count)] == [2, 3]
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(
     st.lists(
         st.sampled_from(["# A\n", "## B\n", "One two three. ", "Word ", "long" * 20 + " ", "\n", "\n\n"]), max_size=40

@@ -95,7 +95,7 @@ def kill_again_and_again(folder: Path, rounds: int) -> None:
 
 
 def test_a_killed_writer_loses_nothing(tmp_path: Path) -> None:
-    kill_again_and_again(tmp_path / "kb", 3)
+    kill_again_and_again(tmp_path / "kb", 2)
 
 
 @pytest.mark.slow
@@ -105,7 +105,7 @@ def test_a_writer_that_is_killed_many_times_loses_nothing(tmp_path: Path) -> Non
 
 def test_two_processes_write_at_once(tmp_path: Path) -> None:
     shelf.make(tmp_path / "kb").close()
-    writers = [writer(tmp_path / "kb", whose, seed=7, steps=15) for whose in (1, 2)]
+    writers = [writer(tmp_path / "kb", whose, seed=7, steps=8) for whose in (1, 2)]
     expected: dict[str, int] = {}
     for process in writers:
         told = process.communicate(timeout=120)[0].splitlines()

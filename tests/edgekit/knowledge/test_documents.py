@@ -108,6 +108,7 @@ def test_headings_may_be_closed(line: str, heading: str | None) -> None:
     assert headings == ((heading,) if heading else ())
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ def test_what_is_repeated_for_ever_takes_no_time_for_ever(form: str, part: str) 
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(text=st.text(st.sampled_from("ab #-=|`~<>/hp1!\n\"'&;. "), max_size=60) | st.text(max_size=60))
 def test_whatever_is_read_every_block_is_text_of_a_line_that_exists(form: str, text: str) -> None:
     document = Document("x", text.replace("\r", "\n"), form, "")
@@ -153,7 +154,7 @@ def test_whatever_is_read_every_block_is_text_of_a_line_that_exists(form: str, t
         assert lines[-1] <= document.text.count("\n") + 1
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(text=st.text(st.sampled_from("ab \n.#"), max_size=80))
 def test_no_word_of_a_plain_text_is_lost(text: str) -> None:
     assert " ".join(block.text for block in read_text(text)).split() == text.split()

@@ -38,7 +38,7 @@ def test_what_a_question_asks_for() -> None:
     assert content("What is it?") == []
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(st.lists(WORDS, min_size=3, max_size=12), WORDS)
 def test_scores_rank_as_those_of_sqlite(documents: list[list[str]], question: list[str]) -> None:
     """FTS5's bm25() has the same k1, b and weights, and is written by others."""

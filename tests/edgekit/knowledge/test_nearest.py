@@ -18,10 +18,10 @@ NONE: Int64 = np.zeros(0, np.int64)
 
 @pytest.fixture(scope="module")
 def vectors() -> Float32:
-    """4,000 vectors around 60 topics, as texts are, and not Gaussian noise, in which nothing is near."""
+    """2,000 vectors around 60 topics, as texts are, and not Gaussian noise, in which nothing is near."""
     random = np.random.default_rng(3)
     topics = random.standard_normal((60, WIDTH))
-    made = topics[random.integers(60, size=4000)] + 0.5 * random.standard_normal((4000, WIDTH))
+    made = topics[random.integers(60, size=2000)] + 0.5 * random.standard_normal((2000, WIDTH))
     return unit(made)
 
 
@@ -57,7 +57,7 @@ def test_faiss_finds_what_exact_search_finds(vectors: Float32, index: Path) -> N
     opened = faiss_index.load(index, "mine", WIDTH)
     assert opened is not None
     more = unit(np.concatenate([vectors, vectors[:50] + 0.01]))
-    removed = np.arange(0, 4000, 3)
+    removed = np.arange(0, 2000, 3)
     hits = []
     for query in unit(vectors[5:205] + 0.1 * np.random.default_rng(4).standard_normal((200, WIDTH))):
         exact, expected = nearest(more, removed, query, 10)
