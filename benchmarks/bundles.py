@@ -35,11 +35,11 @@ _exported: set[Path] = set()
 def bundle(model: str, quantize: str, context: int = CONTEXT) -> Path:
     """Return a bundle of this run with all formats; only the large model's is taken from an earlier run.
 
-    The small model's has what other people's engines want, too.
+    SmolLM2's has what other people's engines want, too.
     """
     path = _path(model, quantize, context)
     if path not in _exported and not (model == "phi3" and path.exists()):
-        export(model, quantize, context=context, companions=() if model == "phi3" else COMPANIONS)
+        export(model, quantize, context=context, companions=COMPANIONS if model == "smollm2" else ())
     return path
 
 
