@@ -10,7 +10,7 @@ from tokenizers import Tokenizer as Rust
 
 from edgekit.errors import EdgekitError
 from edgekit.text.pure import PureTokenizer
-from edgekit.tokenizer_guard import open_rust, rust_errors
+from edgekit.tokenizer_guard import open_rust
 
 Seen = tuple[list[int], list[tuple[int, int]], list[int | None], list[bool]]
 
@@ -27,8 +27,14 @@ class Both:
 
     def agree(self, text: str, *, special: bool = True) -> None:
         """Hold that ids, offsets, words and special tokens of a text are the same, and so is the text again."""
-        expected = self.by_rust(text, special)
-        assert self.by_pure(text, special) == expected, repr(text)
+        found = self.by_pure(text, special)
+        try:
+            expected = self.by_rust(text, special)
+        except BaseException as error:
+            if "Panic" not in type(error).__name__:
+                raise
+            return  # a bug of the package: ours may answer, or say that it cannot
+        assert found == expected, repr(text)
         if expected is not None:
             self.agree_on_ids(expected[0])
 
@@ -38,11 +44,10 @@ class Both:
             assert self.pure.decode(list(ids), skip) == self.rust.decode(ids, skip_special_tokens=skip), ids
 
     def by_rust(self, text: str, special: bool) -> Seen | None:
-        """Return what the package says of a text, None where it cannot encode it."""
+        """Return what the package says of a text, None where it cannot encode it; where it panics, so does this."""
         try:
-            with rust_errors():
-                found = self.rust.encode(text, add_special_tokens=special)
-        except ValueError:
+            found = self.rust.encode(text, add_special_tokens=special)
+        except Exception:  # noqa: BLE001 - it raises bare ones
             return None
         return found.ids, found.offsets, found.word_ids, [bool(mask) for mask in found.special_tokens_mask]
 

@@ -35,7 +35,9 @@ class Expression:
     may_be_empty: bool
 
     def spans(self, text: str) -> Iterator[Span]:
-        """Yield where it matches, one after the other."""
+        """Yield where it matches, one after the other; nowhere in a text without characters."""
+        if not text:
+            return iter(())
         if not self.may_be_empty:
             return (match.span() for match in self.compiled.finditer(text))
         return self._spans_and_empty_ones(text)
