@@ -89,21 +89,16 @@ class Table:
 
 
 def cpu_kind(architecture: str, features: Iterable[str]) -> str:
-    """Return "x86_64-vnni", "x86_64", "arm64", "arm64-v8.0", or the architecture's own name.
-
-    Where nobody tells the features it is "x86_64" or "arm64".
+    """Return "x86_64-vnni", "x86_64" (also where nobody tells the features), "arm64", or the architecture's own name.
 
     Args:
         architecture: As `platform.machine()` has it.
-        features: As Linux names them. VNNI multiplies the whole numbers of quantized models in one instruction; Arm
-            before v8.1, such as a Raspberry Pi 4, has no atomic instructions, without which some engines go a long way.
+        features: As Linux names them: VNNI multiplies the whole numbers of quantized models in one instruction.
     """
-    name, features = architecture.lower(), set(features)
+    name = architecture.lower()
     if name in ("x86_64", "amd64"):
-        return "x86_64-vnni" if {"avx512_vnni", "avx_vnni"} & features else "x86_64"
-    if name in ("arm64", "aarch64"):
-        return "arm64-v8.0" if features and "atomics" not in features else "arm64"
-    return name
+        return "x86_64-vnni" if {"avx512_vnni", "avx_vnni"} & set(features) else "x86_64"
+    return "arm64" if name in ("arm64", "aarch64") else name
 
 
 def read_table(path: Path = TABLE) -> Table:

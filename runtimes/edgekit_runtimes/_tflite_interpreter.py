@@ -1,12 +1,11 @@
-"""A .tflite in an Interpreter, for where CompiledModel does not run: that of ai-edge-litert, or of tflite-runtime.
+"""A .tflite in tflite-runtime's Interpreter, for float models where nothing newer can be installed.
 
-It copies the cache in and out at every step. Quantized models tflite-runtime would compute wrongly, or corrupt its
-memory over; their operators bear version numbers that it does not know, so it refuses them.
+It copies the cache in and out at every step. Quantized models it would compute wrongly, or corrupt its memory over;
+their operators bear version numbers that it does not know, so it refuses them.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,14 @@ from edgekit_runtimes._tflite_silence import Silence
 class InterpreterEngine:
     """A loaded model; `cache` is what its signatures read and write, by their inputs' names."""
 
-    def __init__(self, path: Path, threads: int, package: str) -> None:
+    def __init__(self, path: Path, threads: int) -> None:
         self._runners: dict[str, Any] = {}
         self.inputs: dict[str, dict[str, tuple[int, ...]]] = {}
         with Silence():
-            module = importlib.import_module(f"{package}.interpreter")
+            from tflite_runtime.interpreter import Interpreter
+
             try:
-                self._interpreter: Any = module.Interpreter(str(path), num_threads=threads)
+                self._interpreter: Any = Interpreter(str(path), num_threads=threads)
                 for key in self._interpreter.get_signature_list():
                     details = self._runner(key).get_input_details()
                     self.inputs[key] = {name: tuple(map(int, entry["shape"])) for name, entry in details.items()}

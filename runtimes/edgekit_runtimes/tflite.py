@@ -1,4 +1,4 @@
-"""TFLite on the CPU: ai-edge-litert's CompiledModel; its Interpreter on a Raspberry Pi 4; or else tflite-runtime's.
+"""TFLite on the CPU: ai-edge-litert's CompiledModel, or tflite-runtime's Interpreter for float bundles.
 
 Packed weights are kept in a file of the user's cache folder, which several loads and processes share.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgekit.bundle import Bundle
 from edgekit.decoder import Availability, Decoder, Encoder, LoadOptions, find_engine, installed_version
@@ -15,6 +16,9 @@ from edgekit.machine import lacks, physical_cores
 from edgekit_runtimes._tflite_decoder import Engine, EngineError, TfliteDecoder
 from edgekit_runtimes._tflite_encoder import TfliteEncoder
 from edgekit_runtimes._tflite_weight_cache import WeightCache
+
+if TYPE_CHECKING:
+    from edgekit_runtimes._tflite_compiled import CompiledEngine
 
 FILE = "tflite/model.tflite"
 OLDEST = (2, 3)
@@ -35,8 +39,6 @@ class TfliteRuntime:
         found = find_engine("ai-edge-litert", OLDEST, "tflite")
         if not found.version and (old := installed_version("tflite-runtime")):
             return Availability(ok=True, version=f"tflite-runtime {old}", hint=found.hint)
-        if found.ok and not _runs_compiled_models():
-            return Availability(ok=True, version=f"{found.version} Interpreter")
         return found
 
     def open_decoder(self, bundle: Bundle, options: LoadOptions) -> Decoder:
@@ -46,8 +48,8 @@ class TfliteRuntime:
         path = bundle.file(FILE)
         threads = options.threads or physical_cores()
         version = installed_version("ai-edge-litert")
-        if version is None or not _runs_compiled_models():
-            return TfliteDecoder(bundle, options, _open_interpreter(bundle, path, threads, version))
+        if version is None:
+            return TfliteDecoder(bundle, options, _open_interpreter(bundle, path, threads))
         return _open_compiled(bundle, path, options, threads, version)
 
     def open_encoder(self, bundle: Bundle, options: LoadOptions) -> Encoder:
@@ -55,8 +57,8 @@ class TfliteRuntime:
         path = bundle.file(FILE)
         threads = options.threads or physical_cores()
         version = installed_version("ai-edge-litert")
-        if version is None or not _runs_compiled_models():
-            return TfliteEncoder(bundle, options, _open_interpreter(bundle, path, threads, version))
+        if version is None:
+            return TfliteEncoder(bundle, options, _open_interpreter(bundle, path, threads))
         return _open_compiled_encoder(bundle, path, options, threads, version)
 
 
@@ -64,11 +66,10 @@ RUNTIME = TfliteRuntime()
 
 
 def _open_compiled(bundle: Bundle, path: Path, options: LoadOptions, threads: int, version: str) -> Decoder:
-    from edgekit_runtimes._tflite_compiled import CompiledEngine
-
+    engine_class = _compiled_engine()
     try:
         with WeightCache(bundle.manifest.files[FILE], version) as packed:
-            engine = CompiledEngine(path, threads, packed)
+            engine = engine_class(path, threads, packed)
             decoder = TfliteDecoder(bundle, options, engine)
             if not decoder.works_in_place():
                 LOG.warning("ai-edge-litert %s does not update a cache in place; two are used instead", version)
@@ -79,11 +80,10 @@ def _open_compiled(bundle: Bundle, path: Path, options: LoadOptions, threads: in
 
 
 def _open_compiled_encoder(bundle: Bundle, path: Path, options: LoadOptions, threads: int, version: str) -> Encoder:
-    from edgekit_runtimes._tflite_compiled import CompiledEngine
-
+    engine_class = _compiled_engine()
     try:
         with WeightCache(bundle.manifest.files[FILE], version) as packed:
-            return TfliteEncoder(bundle, options, CompiledEngine(path, threads, packed))
+            return TfliteEncoder(bundle, options, engine_class(path, threads, packed))
     except EngineError as error:
         raise _refused(path, version, error) from error
 
@@ -95,29 +95,26 @@ def _refused(path: Path, version: str, error: Exception) -> BundleError:
     )
 
 
-def _open_interpreter(bundle: Bundle, path: Path, threads: int, version: str | None) -> Engine:
+def _compiled_engine() -> type[CompiledEngine]:
+    """Import what drives CompiledModel, so that this processor survives it."""
+    if lacks("atomics"):
+        from edgekit_runtimes._tflite_without_gpu import leave_out_gpu
+
+        leave_out_gpu()
+    from edgekit_runtimes._tflite_compiled import CompiledEngine
+
+    return CompiledEngine
+
+
+def _open_interpreter(bundle: Bundle, path: Path, threads: int) -> Engine:
     from edgekit_runtimes._tflite_interpreter import InterpreterEngine
 
-    if version is not None:
-        try:
-            return InterpreterEngine(path, threads, "ai_edge_litert")
-        except EngineError as error:
-            raise _refused(path, version, error) from error
     instead = f"use ai-edge-litert instead: {install_hint('tflite')}"
     mode = bundle.manifest.quantization.get("mode")
     if mode not in (None, "none"):
         message = f"{bundle.path} is quantized ({mode}), which tflite-runtime computes wrongly"
         raise RuntimeUnavailableError(message, instead)
     try:
-        return InterpreterEngine(path, threads, "tflite_runtime")
+        return InterpreterEngine(path, threads)
     except EngineError as error:
         raise BundleError(f"tflite-runtime cannot load {path}: {error}", instead) from error
-
-
-def _runs_compiled_models() -> bool:
-    """Say whether this processor survives CompiledModel.
-
-    ai-edge-litert 2.3 loads the accelerators of its wheel for it, whatever it is asked for, and the one for GPUs is
-    built with atomic instructions (LSE), which a Raspberry Pi 4 does not have: the process would die of the first.
-    """
-    return not lacks("atomics")
