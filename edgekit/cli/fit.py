@@ -10,6 +10,7 @@ import typer
 from edgekit.classifier import ACCURACY
 from edgekit.cli import figures, options
 from edgekit.cli.records import Complaints, Record, Source
+from edgekit.errors import UsageError
 
 if TYPE_CHECKING:
     from edgekit.classifier import Classifier, Figures
@@ -78,9 +79,12 @@ def _read(source: Source, complaints: Complaints, progress: "Progress") -> list[
     with source.open() as file:
         progress.start(f"reading {source.path}", source.size)
         try:
-            return list(source.records(file, complaints.tell, progress.advance))
+            found = list(source.records(file, complaints.tell, progress.advance))
         finally:
             progress.finish()
+    if not found:
+        raise UsageError(f"{source.path} has no line with a text and a label", "give texts, each with its label")
+    return found
 
 
 def _columns(records: list[Record]) -> tuple[list[str], list[str]]:

@@ -86,7 +86,7 @@ def test_bad_lines_are_told_and_the_rest_is_learned_from(
         ("a.csv", "id,body\n1,dog\n", (), "has no column 'text'; its columns: id, body"),
         ("a.csv", "text,kind\ndog,x\n", (), "has no column 'label'; its columns: text, kind"),
         ("a.csv", "text,label\ndog,x\nfox,x\n", (), "all texts have the label 'x'"),
-        ("a.csv", "text,label\n", (), "there is no text"),
+        ("a.csv", "text,label\n", (), "a.csv has no line with a text and a label"),
         ("a.txt", "dog\n", (), "lines of text have no labels"),
         ("a.csv", None, (), "there is no such file"),
         ("a.csv", "text,label\ndog,x\nfox,y\n", ("--accuracy", "97"), "accuracy is 97.0"),
