@@ -7,7 +7,7 @@ BIN    := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PARALLEL ?= -n 2 --dist loadfile
 RUN    := EDGEKIT_TEST_CACHE="$(CACHE)" $(BIN)/python
 
-.PHONY: demo test test-optimum check bench fuzz clean
+.PHONY: demo test test-optimum test-pi check bench fuzz clean
 
 demo: $(VENV)/ready     ## export SmolLM2-135M-Instruct and let it answer
 	$(RUN) -m edgekit demo --cache "$(CACHE)"
@@ -57,6 +57,10 @@ $(OPTIMUM)/ready: pyproject.toml
 	    || { echo "NOT RUN: the tests of --via optimum: see above why their environment cannot be made." >&2; \
 	         echo "It needs torch 2.13.0, which not every Python and platform has." >&2; exit 1; }
 	@touch $@
+
+# Emulated processors by QEMU, in a Debian for arm64: what is missing of both is installed where this is root on Debian.
+test-pi: $(VENV)/ready  ## the built wheel on a Raspberry Pi 4 and 5: contract suites, command line, examples
+	PYTHONPATH=tests $(RUN) tests/pi/run.py --cache "$(CACHE)/pi"
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
