@@ -119,5 +119,6 @@ def _load(path: Path, runtime: str, cache: str) -> dict[str, Any]:
 
 
 def _bytes(path: Path, runtime: str) -> int:
-    files = Bundle.open(path).manifest.files
-    return sum(entry.size for name, entry in files.items() if name.startswith(f"{runtime}/"))
+    """Return the size of a format's own files, without those for other people's engines beside them."""
+    manifest = Bundle.open(path).manifest
+    return sum(manifest.files[name].size for name in manifest.formats[runtime].files)
