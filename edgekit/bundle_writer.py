@@ -73,10 +73,6 @@ class BundleWriter:
         if isinstance(error, OSError) and not isinstance(error, EdgekitError) and self._concerns_us(error):
             raise self._explain(error) from error
 
-    def draft(self, manifest: Manifest, progress: Progress | None = None) -> Bundle:
-        """Return what lies in `folder` so far as a bundle that can be tried before it is in its place."""
-        return Bundle(self.folder, dataclasses.replace(manifest, files=self._entries(progress or Silent())))
-
     def write(self, manifest: Manifest, progress: Progress | None = None) -> Manifest:
         """Hash every file below `folder`, write the manifest and rename the bundle into place.
 
@@ -87,32 +83,13 @@ class BundleWriter:
         Returns:
             The manifest as it was written.
         """
-        written = dataclasses.replace(manifest, files=self._entries(progress or Silent()))
+        written = dataclasses.replace(manifest, files=_entries(self.folder, progress or Silent()))
         path = self.folder / MANIFEST
         path.write_bytes(written.to_bytes())
         sync_file(path)
         sync_folder(self.folder)
         self._commit()
         return written
-
-    def _entries(self, progress: Progress) -> dict[str, FileEntry]:
-        paths = {path.relative_to(self.folder).as_posix(): path for path in sorted(self.folder.rglob("*"))}
-        sizes = {
-            name: path.stat().st_size
-            for name, path in paths.items()
-            if path.is_file() and name != MANIFEST and not name.startswith(f"{PREFIXES}/")
-        }
-        for path in filter(Path.is_dir, paths.values()):
-            sync_folder(path)
-        progress.start("Hashing files", sum(sizes.values()))
-        try:
-            entries = {}
-            for name, size in sizes.items():
-                entries[name] = FileEntry(size=size, sha256=sha256_of(paths[name], progress))
-                sync_file(paths[name])
-        finally:
-            progress.finish()
-        return entries
 
     def _commit(self) -> None:
         staging = self._staging
@@ -178,6 +155,11 @@ class BundleWriter:
         )
 
 
+def draft(folder: Path, manifest: Manifest, progress: Progress | None = None) -> Bundle:
+    """Return what lies in a folder as a bundle that can be tried before it is written; `manifest` lacks the files."""
+    return Bundle(folder, dataclasses.replace(manifest, files=_entries(folder, progress or Silent())))
+
+
 def replace_manifest(bundle: Bundle, manifest: Manifest) -> Bundle:
     """Replace the manifest of a bundle atomically and return the bundle with it.
 
@@ -199,6 +181,26 @@ def replace_manifest(bundle: Bundle, manifest: Manifest) -> Bundle:
         message = f"{path}: cannot be replaced: {error.strerror or error}"
         raise EdgekitError(message, "check the permissions of the bundle and the free space") from error
     return Bundle(bundle.path, manifest)
+
+
+def _entries(folder: Path, progress: Progress) -> dict[str, FileEntry]:
+    paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*"))}
+    sizes = {
+        name: path.stat().st_size
+        for name, path in paths.items()
+        if path.is_file() and name != MANIFEST and not name.startswith(f"{PREFIXES}/")
+    }
+    for path in filter(Path.is_dir, paths.values()):
+        sync_folder(path)
+    progress.start("Hashing files", sum(sizes.values()))
+    try:
+        entries = {}
+        for name, size in sizes.items():
+            entries[name] = FileEntry(size=size, sha256=sha256_of(paths[name], progress))
+            sync_file(paths[name])
+    finally:
+        progress.finish()
+    return entries
 
 
 def _kept_folders() -> list[Path]:

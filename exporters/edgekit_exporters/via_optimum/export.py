@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import onnx
+
 from edgekit.bundle import Bundle
-from edgekit.bundle_writer import BundleWriter
+from edgekit.bundle_writer import BundleWriter, draft
 from edgekit.errors import MissingExtraError, RuntimeUnavailableError, UnsupportedError, UsageError
 from edgekit.manifest import FormatEntry, Manifest, Source
 from edgekit.progress import Progress
@@ -20,7 +22,7 @@ from edgekit_exporters.description import token_text, write_text_files
 from edgekit_exporters.recorded import write_recorded
 from edgekit_exporters.verify import measure_encoder
 from edgekit_exporters.verify_encoder import QUANTIZED_COSINE, EncoderFidelity, Sample, padded
-from edgekit_exporters.via_optimum.graph import MODEL_FILE, read_graph, write_graph
+from edgekit_exporters.via_optimum.graph import GRAPH_FILE, read_graph, write_graph
 from edgekit_exporters.via_optimum.int8 import quantize_graph
 from edgekit_exporters.via_optimum.process import run
 from edgekit_exporters.via_optimum.tasks import Task, task_of
@@ -33,6 +35,7 @@ PACKAGES = ("optimum-onnx", "transformers", "torch", "onnxruntime")
 """What the extra `[optimum]` brings."""
 OPENVINO_FILES = ("openvino/openvino_model.xml", "openvino/openvino_model.bin")
 UNFAITHFUL = "optimum does not export this model faithfully: EdgeKit cannot take it"
+EXACT = "float32"
 CONVERT = "edgekit_exporters.via_optimum.convert"
 
 
@@ -63,18 +66,22 @@ def export_via_optimum(
         UsageError, MissingExtraError: the request cannot be fulfilled; said before anything heavy begins.
         UnsupportedError: optimum cannot export the model, or what it makes computes something else.
     """
-    task = check_request(checkpoint, formats, options.quantize)
+    task, mode = check_request(checkpoint, formats, options.quantize), MODES[options.quantize]
     with output as writer:
         write_text_files(checkpoint, writer.folder)
         with tempfile.TemporaryDirectory(prefix=".optimum-", dir=writer.folder) as temporary:
+            folder = Path(temporary)
             path = writer.folder / "tokenizer.json"
             tokenizer = Tokenizer.open(path) if checkpoint.tokenizer_json is not None else None
-            traced = trace_checkpoint(checkpoint, task, options.context, tokenizer, Path(temporary), progress)
-            mode = MODES[options.quantize]
-            written = _write_formats(traced, formats, mode, writer.folder, Path(temporary), progress)
+            traced = trace_checkpoint(checkpoint, task, options.context, tokenizer, folder, progress)
+            # First in float32 by itself: rounding must not hide that something else is computed.
+            (folder / EXACT).mkdir()
+            exact = Written({"onnx": write_graph(_graph(traced), folder / EXACT)}, {"mode": "none"})
+            _measured(draft(folder / EXACT, _manifest(checkpoint, options.name, traced, exact)), traced, progress)
+            written = _write_formats(traced, formats, mode, writer.folder, folder, progress)
         write_recorded(writer.folder, traced.texts, traced.rows)
         manifest = _manifest(checkpoint, options.name, traced, written)
-        writer.write(_measured(writer.draft(manifest, progress), traced, progress), progress)
+        writer.write(_measured(draft(writer.folder, manifest, progress), traced, progress), progress)
 
 
 def check_request(checkpoint: Checkpoint, formats: Sequence[str], quantize: str) -> Task:
@@ -104,23 +111,26 @@ def check_request(checkpoint: Checkpoint, formats: Sequence[str], quantize: str)
     return task
 
 
+def _graph(traced: Traced) -> onnx.ModelProto:
+    spec = traced.spec
+    width = spec.hidden_size if spec.head is None else spec.head.labels
+    return read_graph(traced.graph, traced.task, width, spec.architecture)
+
+
 def _write_formats(
     traced: Traced, formats: Sequence[str], mode: str, bundle: Path, folder: Path, progress: Progress
 ) -> Written:
-    """Write each format, quantized to `mode`."""
-    spec = traced.spec
-    width = spec.hidden_size if spec.head is None else spec.head.labels
+    """Write each format, quantized to `mode`; below `folder` lies the graph in float32."""
     files, quantization = {}, {"mode": mode}
     for name in formats:
-        graph = read_graph(traced.graph, traced.task, width, spec.architecture)
         if name == "onnx":
-            applied = quantize_graph(graph, spec.architecture) if mode == "int8" else {}
-            files[name] = tuple(f"onnx/{file}" for file in write_graph(graph, bundle / "onnx"))
+            graph = _graph(traced)
+            applied = quantize_graph(graph, traced.spec.architecture) if mode == "int8" else {}
+            files[name] = write_graph(graph, bundle)
         else:
-            write_graph(graph, folder / "float")
             xml = bundle / OPENVINO_FILES[0]
             xml.parent.mkdir()
-            places = {"onnx": str((folder / "float" / MODEL_FILE).resolve()), "xml": str(xml.resolve())}
+            places = {"onnx": str((folder / EXACT / GRAPH_FILE).resolve()), "xml": str(xml.resolve())}
             applied = run(CONVERT, "start OpenVINO", {**places, "quantization": mode}, folder, progress)["applied"]
             files[name] = OPENVINO_FILES
         quantization |= {f"{name}.{kind}": words for kind, words in applied.items()}
@@ -143,41 +153,41 @@ def _manifest(checkpoint: Checkpoint, name: str, traced: Traced, written: Writte
     )
 
 
-def _measured(draft: Bundle, traced: Traced, progress: Progress) -> Manifest:
+def _measured(bundle: Bundle, traced: Traced, progress: Progress) -> Manifest:
     """Return the manifest with what was measured of each format.
 
     Raises:
         UnsupportedError: a format computes something else than the checkpoint.
     """
     texts, formats = Sample(*padded(traced.texts), traced.rows), {}
-    for name, entry in draft.manifest.formats.items():
+    for name, entry in bundle.manifest.formats.items():
         try:
-            verdict = measure_encoder(draft, name, texts, None, progress)
+            verdict = measure_encoder(bundle, name, texts, None, progress)
         except RuntimeUnavailableError:
             raise
         except Exception as error:
             # Engines raise types of their own, some not before they see a text of another length.
-            said = " ".join(str(getattr(error, "message", error)).replace(f"{draft.path}/", "").split())
+            said = " ".join(str(getattr(error, "message", error)).replace(f"{bundle.path}/", "").split())
             raise UnsupportedError(
                 f"as {name}, {traced.spec.architecture} cannot be computed: {said:.300}", UNFAITHFUL
             ) from error
         assert isinstance(verdict.fidelity, EncoderFidelity)
         if not verdict.passed:
-            exact = draft.manifest.quantization["mode"] == "none"
+            exact = bundle.manifest.quantization["mode"] == "none"
             raise _refusal(f"as {name}, {traced.spec.architecture}", verdict.fidelity, exact)
         formats[name] = dataclasses.replace(entry, quality=verdict.to_json())
-    return dataclasses.replace(draft.manifest, formats=formats)
+    return dataclasses.replace(bundle.manifest, formats=formats)
 
 
 def _refusal(what: str, found: EncoderFidelity, exact: bool) -> UnsupportedError:
     if exact:
         return UnsupportedError(
-            f"{what} computes something else than transformers: the largest difference is {found.max_error:.2g} of the "
-            "largest value",
+            f"{what} computes something else than transformers of each text alone: "
+            f"the largest difference is {found.max_error:.2g} of the largest value",
             UNFAITHFUL,
         )
     return UnsupportedError(
         f"{what} loses too much at int8: a cosine of {found.cosine:.3f} to what transformers computes, "
         f"{QUANTIZED_COSINE} is demanded",
-        "take --quantize none; if that is refused too, it is not the rounding",
+        "take --quantize none",
     )

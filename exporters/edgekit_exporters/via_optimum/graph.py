@@ -21,7 +21,8 @@ OUTPUTS: dict[Task, tuple[str, tuple[str, ...]]] = {
     "classify": ("logits", ("batch",)),
     "tag": ("logits", ("batch", "n")),
 }
-MODEL_FILE, DATA_FILE = "model.onnx", "model.onnx.data"
+FOLDER, DATA_FILE = "onnx", "model.onnx.data"
+GRAPH_FILE = f"{FOLDER}/model.onnx"
 
 EXTERNAL = 1024
 """Bytes from which a tensor goes into the data file; what shapes are computed with must stay in the graph."""
@@ -69,10 +70,10 @@ def read_graph(path: Path, task: Task, width: int, architecture: str) -> onnx.Mo
     return model
 
 
-def write_graph(model: onnx.ModelProto, folder: Path) -> tuple[str, ...]:
+def write_graph(model: onnx.ModelProto, bundle: Path) -> tuple[str, ...]:
     """Write the graph with its weights beside it, as our own format has them, and return the names of the files."""
-    folder.mkdir(exist_ok=True)
-    data = PackedFile(folder / DATA_FILE)
+    (bundle / FOLDER).mkdir()
+    data = PackedFile(bundle / FOLDER / DATA_FILE)
     try:
         for tensor in model.graph.initializer:
             array = numpy_helper.to_array(tensor)
@@ -88,8 +89,8 @@ def write_graph(model: onnx.ModelProto, folder: Path) -> tuple[str, ...]:
             tensor.CopyFrom(kept)
     finally:
         data.close()
-    (folder / MODEL_FILE).write_bytes(model.SerializeToString(deterministic=True))
-    return MODEL_FILE, DATA_FILE
+    (bundle / GRAPH_FILE).write_bytes(model.SerializeToString(deterministic=True))
+    return GRAPH_FILE, f"{FOLDER}/{DATA_FILE}"
 
 
 def _add_token_types(graph: onnx.GraphProto) -> None:

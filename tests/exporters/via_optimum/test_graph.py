@@ -23,7 +23,7 @@ def brought(tmp_path: Path, task: Task, model: onnx.ModelProto | None = None) ->
 @pytest.mark.parametrize("task", ["embed", "classify", "tag"])
 def test_a_graph_has_our_inputs_and_one_output(task: Task, tmp_path: Path) -> None:
     model = brought(tmp_path, task)
-    write_graph(model, tmp_path / "onnx")
+    write_graph(model, tmp_path)
     written = onnx.load_model(str(tmp_path / "onnx" / "model.onnx"))
     onnx.checker.check_model(written, full_check=True)
     assert [item.name for item in written.graph.input] == ["input_ids", "attention_mask"]
@@ -39,7 +39,7 @@ def test_what_nobody_needs_is_left_out_and_weights_lie_beside_the_graph(tmp_path
     model = brought(tmp_path, "embed")
     assert not {tensor.name for tensor in model.graph.initializer} & {"unused", "head", "zero"}
     assert "pooler_output" not in {name for node in model.graph.node for name in node.output}
-    write_graph(model, tmp_path / "onnx")
+    write_graph(model, tmp_path)
     data = (tmp_path / "onnx" / "model.onnx.data").read_bytes()
     assert traced_models.TABLE.tobytes() in data
     assert (tmp_path / "onnx" / "model.onnx").stat().st_size < traced_models.TABLE.nbytes

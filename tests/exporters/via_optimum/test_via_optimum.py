@@ -161,7 +161,10 @@ def test_openvino_runs_what_its_converter_makes(quantize: str, tolerance: float,
 @pytest.mark.parametrize(
     ("differences", "message"),
     [
-        ({"heeds_mask": False}, "as onnx, electra computes something else than transformers: the largest difference"),
+        (
+            {"heeds_mask": False},
+            "as onnx, electra computes something else than transformers of each text",
+        ),
         ({"traced_length": 16}, "as onnx, electra cannot be computed: .*Reshape"),
         ({"extra_input": "bbox"}, "the graph that optimum makes of electra also wants bbox"),
     ],
@@ -172,7 +175,8 @@ def test_a_graph_that_is_not_the_model_is_refused(
     trace(**differences)
     source = traced_models.checkpoint(tmp_path / "source", "embed")
     with pytest.raises(UnsupportedError, match=message):
-        export(source, output=tmp_path / "made" / "a.edge", via="optimum", quantize="none")
+        # At int8: rounding must not hide it.
+        export(source, output=tmp_path / "made" / "a.edge", via="optimum", quantize="int8")
     assert not (tmp_path / "made").exists()
 
 
