@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.errors import EdgekitError
 from edgekit.guessing import Drafter, Guesses, PassCosts
 from edgekit.progress import Progress
 from edgekit.sampling import Float32, Sampler
@@ -156,7 +158,9 @@ class Decoding:
                 check()
         finally:
             if len(self._drafts):
-                self._session.rewind(min(self._computed, self._session.length))
+                # A session that was closed meanwhile, or that another caller has, holds nothing of this answer.
+                with contextlib.suppress(EdgekitError):
+                    self._session.rewind(min(self._computed, self._session.length))
 
     @property
     def _answered(self) -> int:
@@ -209,8 +213,10 @@ class Decoding:
 
     def _prefill(self) -> Float32:
         # The last token is left out, so that it is computed in any case: its logits are not in the cache.
-        self.counts.reused_tokens = self._session.align(self._history[: self._length - 1].tolist())
-        new = self._history[self.counts.reused_tokens : self._length]
+        known = self._session.align(self._history[: self._length - 1].tolist())
+        # Beyond the prompt it may hold forced tokens, too: of an answer that began like this one.
+        self.counts.reused_tokens = min(known, self._prompt_length)
+        new = self._history[known : self._length]
         self._progress.start("Reading the prompt", len(new), "tokens")
         try:
             return self._session.forward(new, progress=self._progress)

@@ -286,7 +286,8 @@ def generate(
     """Generate an answer to a prompt; what the session's cache shares with the prompt is not computed again.
 
     Args:
-        session: Holds the model; its cache afterwards holds the prompt and all tokens of the answer but the last.
+        session: Holds the model; its cache afterwards holds the prompt and the answer, but for tokens that no pass was
+            needed behind: the last one, and those that a constraint forced in front of it.
         prompt_ids: At least one id.
         options: How and how long; greedy without end by default.
         tokenizer: Makes the steps' text; without one they have none.
