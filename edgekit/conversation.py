@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekit.chat import Message, check_messages
-from edgekit.errors import EdgekitError, UsageError
-from edgekit.kvfile import ForeignStateError
+from edgekit.errors import ContextError, EdgekitError, UsageError
+from edgekit.kvfile import ForeignStateError, read_header
+from edgekit.prompts import ids_of_chat
+from edgekit.rolling import opening_length
+from edgekit.tools import tools_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -55,9 +58,12 @@ class Chat:
         """Return the conversation that `save` wrote; see `Model.resume`."""
         chat = cls(model, tools=tools, draft=draft, **settings)
         try:
-            notes = model.session.restore(path)
+            with model.exclusive():
+                notes = model.session.restore(path)
         except ForeignStateError as foreign:
             notes = foreign.notes
+        except ContextError:  # it is whole, but longer than this context: its turns are computed anew, or rolled
+            notes = read_header(path).notes
         messages = notes.get(NOTE)
         if not messages:
             raise EdgekitError(f"{path} holds no conversation", "it was written by Session.save, not by Chat.save")
@@ -103,8 +109,8 @@ class Chat:
 
     def _answer(self, asked: list[Message], progress: Progress | None) -> Stream:
         def remember(reply: Reply) -> None:
-            if reply.tokens:
-                start = len(self._opening)
+            if reply.tokens or reply.finish_reason == "stop":
+                start = opening_length(asked)
                 kept = asked[start + reply.dropped_messages :]
                 self.messages = [*asked[:start], *kept, _said(reply)]
 
@@ -128,11 +134,20 @@ class Chat:
         Raises:
             UsageError: nothing was said yet.
             EdgekitError: the file cannot be written.
+            SessionBusyError: a stream of the model has not ended.
         """
         if len(self.messages) == len(self._opening):
             raise UsageError("the conversation has no turns yet", "say something first")
         notes: dict[str, Any] = {NOTE: self.messages}
-        self._model.session.save(path, notes)
+        with self._model.exclusive():
+            self._forget_others()
+            self._model.session.save(path, notes)
+
+    def _forget_others(self) -> None:
+        """Let the session hold nothing of other prompts, which have no place in the file of this conversation."""
+        tools = () if self._tools is None else tools_of(self._tools)
+        ids = ids_of_chat(self._model.bundle, self._model.tokenizer, self.messages, tools)
+        self._model.session.align(ids)
 
 
 def _said(reply: Reply) -> Message:

@@ -191,6 +191,11 @@ class Generation:
         return inspect.getgeneratorstate(self._steps) == inspect.GEN_RUNNING
 
     @property
+    def ended(self) -> bool:
+        """Whether no step will follow."""
+        return inspect.getgeneratorstate(self._steps) == inspect.GEN_CLOSED
+
+    @property
     def reply(self) -> Reply:
         """What there is of the answer."""
         counts = self._decoding.counts

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
@@ -141,6 +142,22 @@ class Model(Tasks):
             raise BundleError(self._does_not("reads whole texts"), self._hint())
         return self._session
 
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Keep other callers of the model away, who would change what the session holds in the middle of an answer.
+
+        Raises:
+            SessionBusyError: another caller has it.
+        """
+        if not self._lock.acquire(blocking=False):
+            raise SessionBusyError(
+                "the model is answering another caller", "read that stream to its end or close it; load once per thread"
+            )
+        try:
+            yield
+        finally:
+            self._lock.release()
+
     def embed(self, texts: Sequence[str]) -> Float32:
         """Return a vector for each text, pooled and normalised as the checkpoint says: float32 [n, width].
 
@@ -227,7 +244,7 @@ class Model(Tasks):
         Raises:
             UsageError: an empty or malformed prompt, or a setting out of its range.
             ContextError: the prompt is longer than the context; nothing was computed.
-            SessionBusyError: another stream of this model has not ended.
+            SessionBusyError: another stream of this model, or of the one that guesses, has not ended.
             BundleError: the bundle lacks the tokenizer or the chat template that this prompt needs.
         """
         session = self.session
@@ -237,11 +254,10 @@ class Model(Tasks):
         check_overflow(options.overflow, is_chat=asked.messages is not None)
         drafter, constraint = self._drafter(draft), self._constraint(schema)
         tokenizer = self.tokenizer if self.bundle.tokenizer_path() is not None else None
-        if not self._lock.acquire(blocking=False):
-            raise SessionBusyError(
-                "the model is answering another caller", "read that stream to its end or close it; load once per thread"
-            )
-        try:
+        with ExitStack() as held:
+            held.enter_context(self.exclusive())
+            if isinstance(draft, Model):
+                held.enter_context(draft.exclusive())
             rolling = self._rolling(asked.messages, known, options) if asked.messages is not None else None
             ids = rolling.ids if rolling else asked.encode()
             generation = generate(
@@ -256,14 +272,12 @@ class Model(Tasks):
                 tools=known,
             )
             self.prefixes.take(generation.prompt)
-        except BaseException:
-            self._lock.release()
-            raise
+            until_it_ends = held.pop_all()
 
         def release() -> None:
             if rolling is not None:
                 self._memory.keep(rolling)
-            self._lock.release()
+            until_it_ends.close()
 
         return Stream(generation, release, textless=tokenizer is None)
 
@@ -319,6 +333,7 @@ class Model(Tasks):
 
         Raises:
             EdgekitError: the file is damaged, or holds no conversation.
+            SessionBusyError: a stream of this model has not ended.
         """
         return Chat.read(self, Path(path), tools=tools, draft=draft, **settings)
 
@@ -345,11 +360,13 @@ class Model(Tasks):
             UsageError: neither a text nor the beginning of conversations, or both; a name that is no plain word.
             ContextError: it is longer than the context.
             BundleError: the bundle has no tokenizer, or no chat template for a system message.
+            SessionBusyError: a stream of this model has not ended.
         """
         if (system is None and tools is None) == (text is None):
             raise UsageError("a prefix is made of a system message and tools, or of a text", "give one or the other")
         if text is not None:
-            return self.prefixes.store(name, self.tokenizer.encode(text), {"text": text})
+            with self.exclusive():
+                return self.prefixes.store(name, self.tokenizer.encode(text), {"text": text})
         known = () if tools is None else tuple(tools_of(tools))
 
         def encode(said: str) -> Ids:
@@ -358,7 +375,8 @@ class Model(Tasks):
             return asked.encode()
 
         notes = {"system": system, "tools": [tool.to_json() for tool in known] or None}
-        return self.prefixes.store(name, shared_tokens(encode), notes)
+        with self.exclusive():
+            return self.prefixes.store(name, shared_tokens(encode), notes)
 
     def _rolling(self, messages: Sequence[Message], tools: Sequence[Tool], options: Options) -> Rolling | None:
         """Return what makes room for the answer to a conversation, room having been made for its beginning."""

@@ -27,6 +27,11 @@ def check_overflow(overflow: str, *, is_chat: bool) -> None:
         raise UsageError('overflow="roll" leaves out turns of a conversation, and the prompt is none', "give messages")
 
 
+def opening_length(messages: Sequence[Message]) -> int:
+    """Return how many messages stand in front of the first turn: they are never left out."""
+    return next((index for index, message in enumerate(messages) if message["role"] == "user"), len(messages))
+
+
 class Rolling:
     """The messages of a call, of which the oldest turns are left out where the context does not hold them.
 
@@ -45,7 +50,7 @@ class Rolling:
         self._encode, self._context = encode, context
         starts = [index for index, message in enumerate(messages) if message["role"] == "user"]
         self.messages = messages
-        self._opening = starts[0] if starts else len(messages)
+        self._opening = opening_length(messages)
         self._cuts = starts
         """Where the messages that are kept may begin."""
         self._cut = next((k for k, start in enumerate(starts) if start == self._opening + dropped), 0)

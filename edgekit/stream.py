@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 
 from edgekit.errors import UsageError
@@ -15,6 +16,7 @@ class Stream:
         self._generation = generation
         self._release: Callable[[], None] | None = release
         self._textless = textless
+        self._ending = threading.Lock()
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -31,9 +33,11 @@ class Stream:
 
     def close(self) -> None:
         """Stop. While another thread waits for a piece, the stream ends there after the step it is in."""
-        self._generation.close()
-        if not self._generation.running:
-            self._end()
+        while not self._generation.ended:
+            self._generation.close()
+            if self._generation.running:  # in another thread, which will see that it was closed
+                return
+        self._end()
 
     def when_ended(self, tell: Callable[[Reply], None]) -> Stream:
         """Have `tell` called with the answer once the stream has ended or was closed; return the stream itself."""
@@ -69,6 +73,7 @@ class Stream:
         self.close()
 
     def _end(self) -> None:
-        release, self._release = self._release, None
+        with self._ending:
+            release, self._release = self._release, None
         if release is not None:
             release()

@@ -105,7 +105,8 @@ def _confidences(model: Model, messages: list[Any], names: Sequence[str]) -> Any
     # Whole beginnings are encoded, and not names alone: where a name's first token begins depends on what is before it.
     beginnings = [f'{{"name": {json.dumps(name)}' for name in names]
     encoded = [model.tokenizer.encode(text, add_special_tokens=False) for text in beginnings]
-    return probabilities(model.session, [[*prompt, *ids] for ids in encoded])
+    with model.exclusive():
+        return probabilities(model.session, [[*prompt, *ids] for ids in encoded])
 
 
 def _arguments(model: Model, messages: list[Any], tool: Tool, settings: Settings) -> dict[str, Any]:

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stub_runtime import StubRuntime
 
 from edgekit.chat import Message
 from edgekit.errors import ContextError, EdgekitError, UsageError
+from edgekit.kvfile import read_header
 from edgekit.model import Model, load
 from edgekit.rolling import ROOM, Rolling
 from edgekit.tokenizer import Tokenizer
@@ -187,6 +189,48 @@ def test_a_chat_saved_with_another_model_is_computed_anew(write: Callable[..., P
         chat.save(file)
     with load(write()) as model:
         assert model.resume(file, max_tokens=5).send("two").timings.reused_tokens == 0
+
+
+def test_a_long_chat_is_resumed_in_a_smaller_context(write: Callable[..., Path], tmp_path: Path) -> None:
+    path, file = write(), tmp_path / "talk.kv"
+    with load(path) as model:
+        chat = model.chat(SYSTEM, max_tokens=5)
+        for text in texts(6):
+            chat.send(text)
+        chat.save(file)
+        assert model.session.length > 60
+    with load(path, context=60) as model:
+        resumed = model.resume(file, max_tokens=5)
+        assert resumed.messages == chat.messages
+        assert resumed.send("more").dropped_messages > 0
+
+
+def test_a_saved_chat_holds_nothing_of_other_prompts(model: Model, tmp_path: Path) -> None:
+    chat = model.chat(SYSTEM, max_tokens=5)
+    chat.send("one")
+    model.generate("a secret of somebody else", raw=True, max_tokens=2)
+    chat.save(tmp_path / "talk.kv")
+    assert "secret" not in model.tokenizer.decode(read_header(tmp_path / "talk.kv").tokens)
+
+
+def test_messages_in_front_of_the_first_turn_stay(model: Model) -> None:
+    chat = model.chat(SYSTEM, max_tokens=6)
+    chat.messages.append({"role": "assistant", "content": "Hello!"})
+    dropped = 0
+    for text in texts(30):
+        dropped += chat.send(text).dropped_messages
+        assert [m["content"] for m in chat.messages[:2]] == [SYSTEM, "Hello!"]
+        assert [m["role"] for m in chat.messages[2:]] == ["user", "assistant"] * (len(chat.messages) // 2 - 1)
+    assert dropped
+
+
+def test_a_turn_without_an_answer_is_a_turn(model: Model, stub: StubRuntime) -> None:
+    rule = stub.decoders[-1]._rule
+    assert rule is not None
+    stub.decoders[-1]._rule = lambda tokens: rule.end  # type: ignore[attr-defined]
+    chat = model.chat()
+    assert chat.send("Thank you").text == ""
+    assert [m["content"] for m in chat.messages] == ["Thank you", ""]
 
 
 def test_files_that_hold_no_chat(model: Model, tmp_path: Path) -> None:

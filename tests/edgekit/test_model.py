@@ -262,3 +262,45 @@ def test_load_is_public(write: Callable[..., Path]) -> None:
     with edgekit.load(str(write())) as model:
         assert isinstance(model, edgekit.Model)
         assert isinstance(model.generate("Hi", max_tokens=1), edgekit.Reply)
+
+
+def test_nobody_changes_what_an_open_stream_has_computed(
+    model: Model, write: Callable[..., Path], tmp_path: Path
+) -> None:
+    chat = model.chat(max_tokens=3)
+    chat.send("Hi")
+    chat.save(tmp_path / "talk.kv")
+    stream = model.stream("Go on")
+    began = next(stream)
+    for use in (
+        lambda: model.store_prefix("a", text="a text of some length"),
+        lambda: model.resume(tmp_path / "talk.kv"),
+        lambda: model.command("Go", [{"name": "go"}]),
+        lambda: chat.save(tmp_path / "again.kv"),
+        lambda: chat.send("And?"),
+    ):
+        with pytest.raises(SessionBusyError):
+            use()
+    with load(write()) as large, pytest.raises(SessionBusyError):
+        large.generate("Hi", draft=model)
+    assert began + "".join(stream) == "abcdefghijklmnopqrstuvwxyz"
+
+
+def test_a_model_that_guesses_is_taken_for_the_whole_answer(model: Model, write: Callable[..., Path]) -> None:
+    with load(write()) as small:
+        with model.stream("Hi", draft=small) as stream:
+            next(stream)
+            with pytest.raises(SessionBusyError):
+                small.generate("Hi")
+        assert small.generate("Hi", max_tokens=2).text == "ab"
+        with pytest.raises(UsageError):
+            model.generate([1, 9999], draft=small)
+        assert small.generate("Hi", max_tokens=2).text == "ab"
+
+
+def test_a_stream_outlives_its_model(write: Callable[..., Path]) -> None:
+    with load(write()) as model:
+        stream = model.stream("ababab " * 6)
+        next(stream)
+    stream.close()
+    assert stream.reply.finish_reason == "cancelled"
