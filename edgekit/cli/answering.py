@@ -52,7 +52,7 @@ def read_schema(path: Path) -> Grammar:
             return grammar_of(json.loads(text))
         if path.suffix == ".regex":
             return grammar_of(re.compile(text))
-    except (ValueError, RecursionError, re.error) as error:
+    except (ValueError, RecursionError, OverflowError, re.error) as error:
         raise UsageError(f"{path} cannot be read: {error}", "mend it") from error
     if path.suffix == ".lark":
         return grammar_of(Lark(text))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from edgekit.errors import MissingExtraError, UsageError
+from edgekit.errors import EdgekitError, MissingExtraError, UsageError
 from edgekit.structured.types import Build, schema_of
 
 Schema: TypeAlias = Any
@@ -16,11 +16,15 @@ Schema: TypeAlias = Any
 
 OPTIONS = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
 """JSON as `json.dumps` writes it, which is what models have seen most. Where spaces are not free, more is forced."""
-OUTDATED = frozenset({"divisibleBy", "disallow", "extends", "$recursiveRef"})
-"""Keywords of old drafts that llguidance would take for annotations, and that say something all the same."""
+OUTDATED = frozenset({"divisibleBy", "disallow", "extends", "$recursiveRef", "x-guidance"})
+"""Keywords of old drafts that llguidance would take for annotations, and that say something all the same; and its own
+one, which may have it ignore keywords and write JSON otherwise than `OPTIONS` say."""
 _DICT_KEYWORDS = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 """Keywords whose value has names of the caller's own as keys, and schemas below them."""
 _CLASSES = {"d": "0-9", "w": "0-9A-Za-z_", "s": r" \t\n\r\f\v"}
+_MORE = {"s": r"\x1c-\x1f", "w": r"\p{N}"}
+"""What is a space or part of a word for Python, and not for Rust."""
+_INVERSE = {"S": rf"[^\s{_MORE['s']}]", "W": rf"[^\w{_MORE['w']}]"}
 _LITERAL_KEYWORDS = frozenset({"const", "enum", "default", "examples", "example"})
 
 
@@ -61,12 +65,12 @@ def grammar_of(wanted: Schema) -> Grammar:
         hint = "give json.loads(text), re.compile(text) or edgekit.Lark(text), as it is meant"
         raise UsageError("a text may be a schema, a regular expression or a grammar", hint)
     schema, build = (dict(wanted), None) if isinstance(wanted, Mapping) else schema_of(wanted)
-    _refuse_outdated(schema, "")
     try:
+        _refuse_outdated(schema, "")
         source = matcher.grammar_from_json_schema(json.dumps(schema), overrides=OPTIONS)
     except (TypeError, ValueError, RecursionError) as error:
         hint = "a schema is made of dicts, lists, texts and numbers"
-        raise UsageError(f"the schema is no JSON: {error}", hint) from error
+        raise UsageError(f"the schema is no JSON, or nested too deeply: {error}", hint) from error
     return _checked(Grammar(source, _json(build)), "the schema")
 
 
@@ -103,25 +107,53 @@ def _pattern(wanted: re.Pattern[Any]) -> str:
 
 
 def _plain_classes(pattern: str) -> str:
-    r"""Write out \d, \w and \s in ASCII, and drop a last $.
+    r"""Write an expression so that all it matches for llguidance, it matches for Python as well.
 
-    Their Unicode forms grow with every version of Unicode, and llguidance may know a later one than `re` does.
+    \d, \w and \s become ASCII, since their Unicode forms grow with every version of Unicode; where they are excluded
+    they stay what they are, and what only Python counts among them is excluded as well. Within a class the brackets
+    and doubled signs that Rust has for classes of classes become characters. A last $ is dropped.
     """
-    written, in_class, escaped = [], False, False
-    for place, character in enumerate(pattern):
-        if escaped:
-            inside = _CLASSES.get(character)
-            written.append(f"\\{character}" if inside is None else inside if in_class else f"[{inside}]")
-            escaped = False
+    written, place = [], 0
+    while place < len(pattern):
+        character = pattern[place]
+        if character == "[":
+            text, place = _plain_class(pattern, place)
+            written.append(text)
         elif character == "\\":
-            escaped = True
-        elif character == "$" and place == len(pattern) - 1 and not in_class:
+            following = pattern[place + 1 : place + 2]
+            inside = _CLASSES.get(following)
+            written.append(f"[{inside}]" if inside else _INVERSE.get(following, f"\\{following}"))
+            place += 2
+        elif character == "$" and place == len(pattern) - 1:
             break
         else:
-            # A bracket that opens within a class is a character of it.
-            in_class = character == "[" if not in_class else character != "]"
             written.append(character)
+            place += 1
     return "".join(written)
+
+
+def _plain_class(pattern: str, start: int) -> tuple[str, int]:
+    """Return the class that begins at `start`, written plainly, and the place behind it."""
+    excluded = pattern.startswith("[^", start)
+    place = start + 1 + excluded
+    written = ["[^" if excluded else "["]
+    first = place
+    while place < len(pattern) and (pattern[place] != "]" or place == first):
+        character = pattern[place]
+        if character == "\\":
+            escape = pattern[place + 1 : place + 2]
+            if excluded:
+                written.append(f"\\{escape}{_MORE.get(escape, '')}")
+            else:
+                written.append(_CLASSES.get(escape) or _INVERSE.get(escape, f"\\{escape}"))
+            place += 2
+        else:
+            doubled = character in "&~" and place > first and pattern[place - 1] == character
+            # A hyphen behind another is the end of a range, unless the other is the first and begins one.
+            hyphen = character == "-" and (place == first or (pattern[place - 1] == "-" and place - 1 > first))
+            written.append(f"\\{character}" if character in "[]" or doubled or hyphen else character)
+            place += 1
+    return "".join(written) + pattern[place : place + 1], place + 1
 
 
 def _refuse_outdated(schema: Any, place: str) -> None:  # noqa: ANN401 - a part of a schema
@@ -150,4 +182,14 @@ def _text(text: str) -> str:
 
 
 def _json(build: Build | None) -> Callable[[str], Any]:
-    return json.loads if build is None else lambda text: build(json.loads(text))
+    def read(text: str) -> Any:  # noqa: ANN401 - a JSON value, or an instance of the caller's type
+        try:
+            value = json.loads(text)
+            return value if build is None else build(value)
+        except (ValueError, TypeError, RecursionError) as error:
+            # Python reads neither every depth nor every length of number, and a type may check more than its schema.
+            raise EdgekitError(
+                f"the answer keeps to the schema, and cannot be taken: {error}", "ask again, or say more in the schema"
+            ) from error
+
+    return read

@@ -37,9 +37,7 @@ def schema_of(wanted: Any) -> tuple[dict[str, Any], Build]:  # noqa: ANN401 - an
     Raises:
         UsageError: a type that JSON has no schema for, by name.
     """
-    if hasattr(wanted, "model_json_schema") and hasattr(wanted, "model_validate"):
-        return wanted.model_json_schema(), wanted.model_validate  # pydantic describes and checks itself
-    reader = _Types()
+    reader = Types()
     schema, build = reader.read(wanted)
     definitions = reader.definitions
     reference = schema.get("$ref", "")
@@ -49,14 +47,16 @@ def schema_of(wanted: Any) -> tuple[dict[str, Any], Build]:  # noqa: ANN401 - an
     return ({**schema, "$defs": definitions} if definitions else schema), build
 
 
-class _Types:
+class Types:
     """Reads types; those with fields become definitions, so that they may contain themselves."""
 
     def __init__(self) -> None:
         self.definitions: dict[str, Any] = {}
+        """What belongs under `$defs` of a schema that is made of what was read."""
         self._named: dict[Any, tuple[dict[str, Any], Build]] = {}
 
     def read(self, wanted: Any) -> tuple[dict[str, Any], Build]:  # noqa: ANN401
+        """Return the schema of a type and what makes an instance; see `schema_of`."""
         origin, arguments = get_origin(wanted), get_args(wanted)
         if _hashable(wanted) and wanted in _PLAIN:
             return dict(_PLAIN[wanted]), float if wanted is float else _same
@@ -64,12 +64,16 @@ class _Types:
             schema, build = self.read(arguments[0])
             texts = [item for item in arguments[1:] if isinstance(item, str)]
             return ({**schema, "description": " ".join(texts)} if texts else schema), build
+        if _is_mark(origin):
+            return self.read(arguments[0])
         if origin is Literal:
-            return {"enum": list(arguments)}, _same
+            return {"enum": _json_values(wanted, arguments)}, _same
         if origin in (Union, types.UnionType):
             return self._union(arguments)
         if isinstance(wanted, type) and issubclass(wanted, enum.Enum):
-            return {"enum": [member.value for member in wanted]}, wanted
+            return {"enum": _json_values(wanted, [member.value for member in wanted])}, wanted
+        if _is_pydantic(wanted):
+            return self._pydantic(wanted)
         if dataclasses.is_dataclass(wanted) or typing.is_typeddict(wanted):
             return self._record(wanted)
         return self._container(wanted, origin or wanted, arguments)
@@ -98,22 +102,25 @@ class _Types:
             return made if is_typed_dict else wanted(**made)
 
         self._named[wanted] = {"$ref": f"#/$defs/{name}"}, build
-        hints = annotations_of(wanted)
-        if is_typed_dict:
-            required = [key for key in hints if key in wanted.__required_keys__]
-            keys = list(hints)
-        else:
-            fields = [field for field in dataclasses.fields(wanted) if field.init]
-            keys = [field.name for field in fields]
-            missing = dataclasses.MISSING
-            required = [f.name for f in fields if f.default is missing and f.default_factory is missing]
+        fields, required = _fields(wanted)
         properties = {}
-        for key in keys:
-            properties[key], builders[key] = self.read(hints[key])
+        for key, kind in fields.items():
+            properties[key], builders[key] = self.read(kind)
         self.definitions[name] = {
             "type": "object", "properties": properties, "required": required, "additionalProperties": False,
         }  # fmt: skip
         return self._named[wanted]
+
+    def _pydantic(self, wanted: Any) -> tuple[dict[str, Any], Build]:  # noqa: ANN401
+        """Take a model's own description; its definitions get its name in front, since others may be called alike."""
+        if wanted not in self._named:
+            name = f"{wanted.__name__}{len(self._named)}"
+            schema = wanted.model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
+            for key, definition in schema.pop("$defs", {}).items():
+                self.definitions[f"{name}.{key}"] = definition
+            self._named[wanted] = schema, wanted.model_validate
+        schema, build = self._named[wanted]
+        return dict(schema), build
 
     def _container(self, wanted: Any, origin: Any, arguments: tuple[Any, ...]) -> tuple[dict[str, Any], Build]:  # noqa: ANN401
         if origin in _LISTS and len(arguments) <= 1:
@@ -158,7 +165,7 @@ def annotations_of(wanted: Any) -> dict[str, Any]:  # noqa: ANN401 - a class or 
 def _suits(value: Any, wanted: Any) -> bool:  # noqa: ANN401 - a JSON value and a type
     """Whether a value that validates against a union may be of this member of it."""
     origin, arguments = get_origin(wanted), get_args(wanted)
-    if origin is Annotated:
+    if origin is Annotated or _is_mark(origin):
         return _suits(value, arguments[0])
     if origin in (Union, types.UnionType):
         return any(_suits(value, argument) for argument in arguments)
@@ -166,20 +173,67 @@ def _suits(value: Any, wanted: Any) -> bool:  # noqa: ANN401 - a JSON value and 
         return any(value == each and type(value) is type(each) for each in arguments)
     if isinstance(wanted, type) and issubclass(wanted, enum.Enum):
         return value in [member.value for member in wanted]
+    if _is_pydantic(wanted):
+        return isinstance(value, dict) and _validates(value, wanted)
     if dataclasses.is_dataclass(wanted) or typing.is_typeddict(wanted):
-        return isinstance(value, dict) and value.keys() <= annotations_of(wanted).keys()
+        fields, required = _fields(wanted)
+        fits = isinstance(value, dict) and value.keys() <= fields.keys() and value.keys() >= set(required)
+        return fits and all(_suits(item, fields[key]) for key, item in value.items())
     if wanted is Any:
         return True
     if wanted in (None, type(None)):
         return value is None
     kind = origin or wanted
     if kind in (*_LISTS, tuple):
-        return isinstance(value, list)
+        return isinstance(value, list) and _all_suit(value, kind, arguments)
     if kind in (dict, Mapping):
-        return isinstance(value, dict)
+        return isinstance(value, dict) and (not arguments or all(_suits(each, arguments[1]) for each in value.values()))
     if wanted is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     return isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
+
+
+def _all_suit(values: list[Any], kind: Any, arguments: tuple[Any, ...]) -> bool:  # noqa: ANN401 - a container's type
+    if kind is tuple and arguments[1:] != (...,):
+        return len(values) == len(arguments) and all(map(_suits, values, arguments))
+    return not arguments or all(_suits(each, arguments[0]) for each in values)
+
+
+def _fields(wanted: Any) -> tuple[dict[str, Any], list[str]]:  # noqa: ANN401 - a dataclass or TypedDict
+    """Return the types of its fields, and the names of those that must be there."""
+    hints = annotations_of(wanted)
+    if typing.is_typeddict(wanted):
+        # Marks within annotations that are texts are unknown to the class itself.
+        marks = {key: getattr(get_origin(hint), "_name", None) for key, hint in hints.items()}
+        needed = wanted.__required_keys__
+        return hints, [k for k in hints if marks[k] == "Required" or (k in needed and marks[k] != "NotRequired")]
+    fields, missing = [field for field in dataclasses.fields(wanted) if field.init], dataclasses.MISSING
+    required = [field.name for field in fields if field.default is missing and field.default_factory is missing]
+    return {field.name: hints[field.name] for field in fields}, required
+
+
+def _is_mark(origin: Any) -> bool:  # noqa: ANN401
+    """Whether it is `Required` or `NotRequired` of a TypedDict, from `typing` or, before 3.11, `typing_extensions`."""
+    return getattr(origin, "_name", None) in ("Required", "NotRequired")
+
+
+def _is_pydantic(wanted: Any) -> bool:  # noqa: ANN401
+    return isinstance(wanted, type) and hasattr(wanted, "model_json_schema") and hasattr(wanted, "model_validate")
+
+
+def _validates(value: Any, wanted: Any) -> bool:  # noqa: ANN401 - a JSON value and a pydantic model
+    try:
+        wanted.model_validate(value)
+    except ValueError:  # pydantic's own is one
+        return False
+    return True
+
+
+def _json_values(wanted: Any, values: Sequence[Any]) -> list[Any]:  # noqa: ANN401
+    for value in values:
+        if not isinstance(value, (str, int, float, bool, type(None))) or isinstance(value, enum.Enum):
+            raise UsageError(f"{wanted!r} has no JSON schema: {value!r} is no JSON value", "use texts and numbers")
+    return list(values)
 
 
 def _same(value: Any) -> Any:  # noqa: ANN401

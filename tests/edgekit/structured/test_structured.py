@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jsonschema
+import llguidance
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -114,12 +116,63 @@ def test_an_expression_means_what_it_means_to_python(babbler: Model, pattern: st
         assert re.fullmatch(pattern, said(babbler, re.compile(pattern), seed).value)
 
 
+CHARACTERS = [*map(chr, range(0x80)), *"\x85\xa0é²½٣ⅣӐ一\u2003\u200b\U0001f600"]
+CLASSES = [
+    r"[^\s]", r"[^\d]", r"[^\w]", r"\S", r"\D", r"\W", r"[\S]", r"[\W]", r"[]a]", r"[^]a]", r"[[a]", r"[a&&b]",
+    r"[a~~z]", r"[+--]", r"[--a]", r"[^--a]", r"[^a\s-]", r"[a-f\d-]", r"[[:alpha:]",
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Possible")  # of sets of sets, which Python does not have either
+def test_a_class_has_no_character_that_it_lacks_for_python(babbler: Model) -> None:
+    ascii_only = {character for character in CHARACTERS if character.isascii()}
+    for pattern in CLASSES:
+        compiled = re.compile(pattern)
+        matcher = llguidance.LLMatcher(babbler._vocabulary.tokens, grammar_of(compiled).source, log_level=0)
+        allowed = {character for character in CHARACTERS if _takes(matcher.deep_copy(), babbler, character)}
+        meant = {character for character in CHARACTERS if compiled.fullmatch(character)}
+        assert allowed <= meant, pattern
+        assert allowed & ascii_only >= (meant & ascii_only), pattern
+
+
+def _takes(matcher: Any, model: Model, character: str) -> bool:
+    ids = model.tokenizer.encode(character, add_special_tokens=False)
+    return bool(matcher.consume_tokens(ids) and matcher.is_accepting())
+
+
 def test_guesses_and_a_schema_together_change_nothing(babbler: Model) -> None:
     schema = {"type": "array", "items": {"enum": ["again and again", "once"]}, "minItems": 9, "maxItems": 9}
     plain = said(babbler, schema, 3, draft=None, max_tokens=190)
     guessed = said(babbler, schema, 3, max_tokens=190)
     assert plain.tokens == guessed.tokens
     assert guessed.timings.passes <= plain.timings.passes
+
+
+CYCLE: dict[str, Any] = {"type": "object"}
+CYCLE["properties"] = {"a": CYCLE}
+
+
+def nested(depth: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "integer"}
+    for _ in range(depth):
+        schema = {"type": "array", "items": schema}
+    return schema
+
+
+def test_a_type_that_refuses_its_values_ends_in_words(babbler: Model) -> None:
+    with pytest.raises(EdgekitError, match="cannot be taken: no mood"):
+        said(babbler, Moody, 1)
+    assert babbler.generate("Hi", schema=Literal["a"]).value == "a"
+    with pytest.raises(EdgekitError, match="cannot be taken"):
+        grammar_of({}).read("[" * 10**5 + "]" * 10**5)
+
+
+@dataclasses.dataclass
+class Moody:
+    mood: Literal["good", "bad"]
+
+    def __post_init__(self) -> None:
+        raise ValueError("no mood")
 
 
 @pytest.mark.parametrize(
@@ -140,6 +193,9 @@ def test_guesses_and_a_schema_together_change_nothing(babbler: Model) -> None:
         ({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}, "cannot be kept to"),
         ({"enum": []}, "Unsatisfiable"),
         ({"enum": {1, 2}}, "no JSON"),
+        (nested(3000), "nested too deeply"),
+        (CYCLE, "nested too deeply"),
+        ({"not": {}, "x-guidance": {"lenient": True}}, '"x-guidance" at / is not supported'),
         ('{"type": "string"}', "a text may be a schema"),
         (re.compile("(a"[1:] + r"\b"), "lookarounds not supported"),
         (re.compile(rb"a"), "one of bytes"),

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Optional, TypedDict
 
 import jsonschema
 import pytest
+from typing_extensions import NotRequired, Required
 
 from edgekit.errors import UsageError
 from edgekit.structured.types import schema_of
@@ -43,6 +44,30 @@ class Point(TypedDict, total=False):
     y: float
 
 
+@dataclasses.dataclass
+class Square:
+    kind: Literal["square"]
+    side: int
+
+
+@dataclasses.dataclass
+class Circle:
+    kind: Literal["circle"]
+    side: int
+
+
+@dataclasses.dataclass
+class Longer:
+    kind: Literal["circle"]
+    side: int
+    note: str
+
+
+class Visit(TypedDict):
+    place: Required[str]
+    days: NotRequired[int]
+
+
 @pytest.mark.parametrize(
     ("wanted", "value", "expected"),
     [
@@ -68,6 +93,12 @@ class Point(TypedDict, total=False):
         (Item, {"name": "a"}, Item("a")),
         (Point, {"x": 1.0}, {"x": 1.0}),
         (Annotated[int, "how many"], 4, 4),
+        (Square | Circle, {"kind": "circle", "side": 2}, Circle("circle", 2)),
+        (Longer | Circle, {"kind": "circle", "side": 2}, Circle("circle", 2)),
+        (list[Square] | list[Circle], [{"kind": "circle", "side": 2}], [Circle("circle", 2)]),
+        (tuple[int, Square] | tuple[int, Circle], [1, {"kind": "circle", "side": 2}], (1, Circle("circle", 2))),
+        (dict[str, Square] | dict[str, Circle], {"a": {"kind": "circle", "side": 2}}, {"a": Circle("circle", 2)}),
+        (Visit, {"place": "Rome"}, {"place": "Rome"}),
         (
             Order,
             {"items": [{"name": "a", "count": 2}], "colour": "red", "note": None, "tags": ["x"], "size": "l"},
@@ -118,13 +149,16 @@ def test_a_pydantic_model_describes_itself() -> None:
     schema, build = schema_of(Visit)
     jsonschema.validate({"place": "Rome", "days": 2}, schema)
     assert build({"place": "Rome", "days": 2}) == Visit(place="Rome", days=2)
+    schema, build = schema_of(list[Visit] | dict[str, int])
+    jsonschema.validate([{"place": "Rome"}], schema)
+    assert build([{"place": "Rome"}]) == [Visit(place="Rome")]
 
 
 def test_descriptions_are_kept() -> None:
     assert schema_of(Annotated[int, "how many"])[0] == {"type": "integer", "description": "how many"}
 
 
-@pytest.mark.parametrize("wanted", [complex, dict[int, str], bytes, object(), 3])
+@pytest.mark.parametrize("wanted", [complex, dict[int, str], bytes, object(), 3, Literal[b"a"], list[Literal[b"a"]]])
 def test_types_without_a_schema_are_named(wanted: Any) -> None:
     with pytest.raises(UsageError, match="has no JSON schema"):
         schema_of(wanted)
