@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from edgekit.fitting import fit
     from edgekit.generation import Reply
     from edgekit.knowledge import KnowledgeBase
-    from edgekit.model import Model, load
+    from edgekit.loading import load
+    from edgekit.model import Model
     from edgekit.progress import Progress
     from edgekit.structured.grammar import Lark
     from edgekit.tokenizer import Tokenizer
@@ -51,7 +52,7 @@ _LATE = {
     "Span": "edgekit.encoding",
     "Tokenizer": "edgekit.tokenizer",
     "fit": "edgekit.fitting",
-    "load": "edgekit.model",
+    "load": "edgekit.loading",
     "render_chat": "edgekit.chat",
 }
 

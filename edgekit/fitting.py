@@ -22,8 +22,9 @@ from edgekit.bundle_writer import BundleWriter
 from edgekit.classifier import ACCURACY, Classifier, Figures
 from edgekit.errors import BundleError, UsageError
 from edgekit.linear_head import HEAD, LinearHead
+from edgekit.loading import load
 from edgekit.manifest import CONTROL, Manifest
-from edgekit.model import Model, load
+from edgekit.model import Model
 from edgekit.progress import Progress, Silent
 from edgekit.strict_json import show
 

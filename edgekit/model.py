@@ -8,15 +8,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from edgekit import encoding
 from edgekit.bundle import Bundle
 from edgekit.chat import Message
 from edgekit.conversation import Chat
-from edgekit.decoder import Float32, KvPrecision, LoadOptions
+from edgekit.decoder import Float32
 from edgekit.draft_model import ModelDrafter, check_vocabulary, relative_cost
-from edgekit.encoder_session import EncoderSession, open_encoder_session
+from edgekit.encoder_session import EncoderSession
 from edgekit.encoding import Classification, Span
 from edgekit.errors import BundleError, SessionBusyError, UsageError
 from edgekit.generation import Ids, Options, Reply, generate
@@ -24,9 +24,8 @@ from edgekit.guessing import Drafter, PromptLookup
 from edgekit.linear_head import LinearHead, read_head
 from edgekit.prefixes import Prefixes, shared_tokens
 from edgekit.prompts import Prompt, Settings, ids_of_chat, options_of, read_prompt
-from edgekit.registry import choose_runtime
 from edgekit.rolling import Memory, Rolling, check_overflow
-from edgekit.session import DecoderSession, open_session
+from edgekit.session import DecoderSession
 from edgekit.stream import Stream
 from edgekit.structured.constraint import GrammarConstraint, Vocabulary
 from edgekit.structured.grammar import Schema, grammar_of
@@ -39,52 +38,8 @@ if TYPE_CHECKING:
 
     from edgekit.progress import Progress
 
-DEFAULT_CONTEXT = 4096
-
 Draft: TypeAlias = 'Literal["lookup"] | Model | None'
 """Who guesses at tokens to come."""
-
-
-def load(
-    path: str | os.PathLike[str],
-    runtime: str = "auto",
-    threads: int | None = None,
-    context: int | None = None,
-    kv: KvPrecision = "auto",
-    progress: Progress | None = None,
-    *,
-    prompt_tokens: int | None = None,
-) -> Model:
-    """Load a bundle.
-
-    Args:
-        path: The bundle's folder.
-        runtime: The name of a runtime, or "auto" for the fastest of those that are installed and have a format of the
-            bundle: as `edgekit bench --runtime all` measured it on this machine, else by a table of measurements.
-        threads: Threads to compute with; None leaves it to the runtime.
-        context: Capacity in tokens, prompt and answer together, or of a text; None takes 4096, or less where the bundle
-            has less.
-        kv: The precision of the cache.
-        progress: Is told how far files are checked, at the first load of a bundle.
-        prompt_tokens: How long prompts will be, for "auto" to weigh reading against answering; None: a usual chat.
-
-    Raises:
-        BundleError: the bundle is missing, damaged or of another kind.
-        RuntimeUnavailableError: no installed runtime can open it.
-        UsageError: an option out of its range.
-    """
-    bundle = Bundle.open(path, progress)
-    if threads is not None and (not isinstance(threads, int) or threads < 1):
-        raise UsageError(f"threads is {threads!r}; it must be a whole number, 1 or more")
-    if kv not in get_args(KvPrecision):
-        raise UsageError(f"kv is {kv!r}", f"choose one of: {', '.join(get_args(KvPrecision))}")
-    if prompt_tokens is not None and (not isinstance(prompt_tokens, int) or prompt_tokens < 1):
-        raise UsageError(f"prompt_tokens is {prompt_tokens!r}; it must be a whole number, 1 or more")
-    chosen = choose_runtime(bundle, runtime, prompt_tokens)
-    largest = bundle.manifest.formats[chosen.format].context_max or bundle.manifest.spec.context
-    options = LoadOptions(context=_checked_context(context, largest), threads=threads, kv=kv)
-    open_any = open_session if bundle.manifest.task == "generate" else open_encoder_session
-    return Model(bundle, open_any(bundle, chosen.name, options), chosen.name)
 
 
 class Model(Tasks):
@@ -422,14 +377,3 @@ class Model(Tasks):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _checked_context(context: int | None, largest: int) -> int:
-    if context is None:
-        return min(largest, DEFAULT_CONTEXT)
-    if not isinstance(context, int) or not 1 <= context <= largest:
-        raise UsageError(
-            f"a context of {context!r} tokens was asked for; this bundle takes 1 to {largest:,}",
-            "choose less, or export it again with a larger --context",
-        )
-    return context

@@ -23,7 +23,8 @@ from edgekit.knowledge.documents import Document, name_of
 from edgekit.knowledge.nearest import Float32
 from edgekit.knowledge.searching import Passage, find
 from edgekit.knowledge.store import Base
-from edgekit.model import Model, load
+from edgekit.loading import load
+from edgekit.model import Model
 from edgekit.progress import Progress, Silent
 from edgekit.staging import LockedError, Staging, rename, sync_file, sync_folder
 

@@ -12,8 +12,9 @@ from stub_runtime import TEMPLATE, VOCAB, Alphabet, StubRuntime
 
 from edgekit import registry
 from edgekit.bundle_writer import BundleWriter
+from edgekit.loading import load
 from edgekit.manifest import FormatEntry
-from edgekit.model import Model, load
+from edgekit.model import Model
 
 
 @pytest.fixture

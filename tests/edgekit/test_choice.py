@@ -11,10 +11,10 @@ from edgekit.bundle import Bundle
 from edgekit.choice import Question, ask, choose
 from edgekit.decoder import Availability
 from edgekit.errors import RuntimeUnavailableError, UsageError
+from edgekit.loading import load
 from edgekit.machine import Cpu
 from edgekit.manifest import FormatEntry
 from edgekit.measured import recall, remember
-from edgekit.model import load
 from edgekit.speeds import CHAT, Measurement, Order, Table
 
 SIZE = 1000

@@ -13,7 +13,8 @@ from stub_runtime import StubRuntime
 from edgekit.chat import Message
 from edgekit.errors import ContextError, EdgekitError, UsageError
 from edgekit.kvfile import read_header
-from edgekit.model import Model, load
+from edgekit.loading import load
+from edgekit.model import Model
 from edgekit.rolling import ROOM, Rolling
 from edgekit.tokenizer import Tokenizer
 

@@ -12,7 +12,8 @@ from stub_runtime import StubRuntime
 import edgekit
 from edgekit.decoder import LoadOptions
 from edgekit.errors import BundleError, ContextError, EdgekitError, SessionBusyError, UsageError
-from edgekit.model import Model, load
+from edgekit.loading import load
+from edgekit.model import Model
 from edgekit.tokenizer import Tokenizer
 
 

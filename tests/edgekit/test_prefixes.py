@@ -8,7 +8,8 @@ import pytest
 from stub_runtime import StubRuntime
 
 from edgekit.errors import ContextError, EdgekitError, EdgekitWarning, UsageError
-from edgekit.model import Model, load
+from edgekit.loading import load
+from edgekit.model import Model
 from edgekit.prefixes import WORTH
 
 SYSTEM = "You answer every question about the museum in one sentence."

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from stub_runtime import StubRuntime
 
 from edgekit.errors import BundleError, EdgekitError, UsageError
-from edgekit.model import Model, load
+from edgekit.loading import load
+from edgekit.model import Model
 from edgekit.tools import ToolCall, read_calls, tool_of, tools_of
 
 

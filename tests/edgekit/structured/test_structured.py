@@ -20,7 +20,8 @@ from stub_runtime import StubRuntime
 import edgekit
 from edgekit.errors import BundleError, EdgekitError, UsageError
 from edgekit.generation import Reply
-from edgekit.model import Model, load
+from edgekit.loading import load
+from edgekit.model import Model
 from edgekit.structured.constraint import GrammarConstraint
 from edgekit.structured.grammar import grammar_of
 

@@ -13,7 +13,8 @@ from echo_decoder import EchoDecoder
 from stub_runtime import StubRuntime
 
 from edgekit.errors import ContextError, EdgekitError, UsageError
-from edgekit.model import Model, load
+from edgekit.loading import load
+from edgekit.model import Model
 from edgekit.scoring import probabilities
 from edgekit.session import DecoderSession
 from edgekit.tasks.answer import schema as answer_schema
