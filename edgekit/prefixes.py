@@ -86,21 +86,20 @@ class Prefixes:
             How many of its tokens the session holds thanks to it; 0 where none was taken.
         """
         known = self._usable()
-        if not known:
-            return 0
-        ids = list(map(int, ids))
-        have = _common(self._session.tokens, ids)
-        best = max(known, key=lambda prefix: _common(prefix.tokens, ids))
-        length = _common(best.tokens, ids)
-        if length < have + WORTH:
-            return 0
-        try:
-            self._session.restore(best.path)
-        except EdgekitError as error:
-            known.remove(best)
-            _warn(best.path, error.message)
-            return 0
-        return length
+        ids = list(map(int, ids)) if known else []
+        while known:
+            best = max(known, key=lambda prefix: _common(prefix.tokens, ids))
+            length = _common(best.tokens, ids)
+            if length < _common(self._session.tokens, ids) + WORTH:
+                return 0
+            try:
+                self._session.restore(best.path)
+            except EdgekitError as error:
+                known.remove(best)
+                _warn(best.path, error.message)
+            else:
+                return length
+        return 0
 
     def store(self, name: str, tokens: Sequence[int], notes: dict[str, Any]) -> Path:
         """Compute tokens and store their cache under a name, in place of what it held.

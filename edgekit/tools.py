@@ -7,11 +7,11 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from edgekit.errors import MissingExtraError, UsageError
-from edgekit.structured.types import annotations_of, schema_of
+from edgekit.structured.types import Build, Types, annotations_of
 
 ToolLike: TypeAlias = "Tool | Callable[..., Any] | Mapping[str, Any]"
 _PARAMETER = re.compile(r"^\s*(\*\*)?(\w+)(\s*\([^)]*\))?\s*:\s*(.+)$")
@@ -28,6 +28,19 @@ class Tool:
     """The JSON schema of its arguments, an object."""
     function: Callable[..., Any] | None = None
     """What is called, where it is a Python function."""
+    builders: Mapping[str, Build] = field(default_factory=dict, repr=False, compare=False)
+    """What makes an instance of an argument's annotation, by its name."""
+
+    def call(self, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401 - whatever the function returns
+        """Call the function with arguments that its schema takes, as instances of what is annotated.
+
+        Raises:
+            UsageError: it was described by a dict, so there is no function.
+        """
+        if self.function is None:
+            raise UsageError(f"there is no function to call for {self.name}", "a dict describes none that is callable")
+        made = {key: self.builders[key](value) if key in self.builders else value for key, value in arguments.items()}
+        return self.function(**made)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as chat templates take tools."""
@@ -59,11 +72,12 @@ def tool_of(given: ToolLike) -> Tool:
         return given
     if isinstance(given, Mapping):
         inner = given.get("function", given)
+        inner = inner if isinstance(inner, Mapping) else {}
         parameters = inner.get("parameters", {"type": "object", "properties": {}})
         if not isinstance(inner.get("name"), str) or not isinstance(parameters, Mapping):
             raise UsageError(f"{given!r:.200} describes no tool", 'it needs a "name", and "parameters": a JSON schema')
         return Tool(name=inner["name"], description=str(inner.get("description", "")), parameters=parameters)
-    if callable(given):
+    if inspect.isfunction(given) or inspect.ismethod(given):
         return _of_function(given)
     raise UsageError(f"{given!r:.200} is no tool", "give a function with annotations, or a dict that describes one")
 
@@ -99,16 +113,22 @@ def read_calls(text: str, tools: Sequence[Tool]) -> tuple[ToolCall, ...]:
 def _of_function(function: Callable[..., Any]) -> Tool:
     hints = annotations_of(function)
     summary, described = _docstring(inspect.getdoc(function) or "")
-    properties, required = dict[str, Any](), []
+    properties, required, builders, reader = dict[str, Any](), list[str](), dict[str, Build](), Types()
     for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise UsageError(f"the argument {parameter} of {function.__name__} has no name to call it by", "name it")
         if name not in hints:
             raise UsageError(f"the argument {name} of {function.__name__} has no annotation", "say what type it has")
-        schema, _ = schema_of(hints[name])
+        schema, builders[name] = reader.read(hints[name])
         properties[name] = {**schema, **({"description": described[name]} if name in described else {})}
         if parameter.default is inspect.Parameter.empty:
             required.append(name)
     parameters = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-    return Tool(name=function.__name__, description=summary, parameters=parameters, function=function)
+    if reader.definitions:
+        parameters["$defs"] = reader.definitions
+    return Tool(
+        name=function.__name__, description=summary, parameters=parameters, function=function, builders=builders
+    )
 
 
 def _docstring(text: str) -> tuple[str, dict[str, str]]:
@@ -160,7 +180,7 @@ def _python_calls(text: str, known: Mapping[str, Tool]) -> Iterator[tuple[str, A
             call = ast.parse(text[match.start() : end], mode="eval").body
             if isinstance(call, ast.Call) and not call.args:
                 yield match[1], {str(item.arg): ast.literal_eval(item.value) for item in call.keywords}
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
             continue
 
 
@@ -185,12 +205,17 @@ def _closing(text: str, start: int) -> int:
 def _checked(name: str, arguments: Any, known: Mapping[str, Tool]) -> ToolCall:  # noqa: ANN401 - a JSON value
     try:
         import jsonschema
+        from referencing import Registry
     except ModuleNotFoundError as error:
         raise MissingExtraError("jsonschema", "checking the calls of tools", "schema") from error
     if name not in known:
         return ToolCall(name, arguments if isinstance(arguments, dict) else {}, f"there is no tool {name!r}")
     if not isinstance(arguments, dict):
         return ToolCall(name, {}, f"the arguments are {arguments!r:.100} and no object")
-    validator = jsonschema.Draft202012Validator(dict(known[name].parameters))
-    problems = [f"{found.json_path}: {found.message}"[:300] for found in validator.iter_errors(arguments)]
+    # A registry of its own: the default one fetches schemas that are referred to from the network.
+    validator = jsonschema.Draft202012Validator(dict(known[name].parameters), registry=Registry())
+    try:
+        problems = [f"{found.json_path}: {found.message}"[:300] for found in validator.iter_errors(arguments)]
+    except Exception as error:  # noqa: BLE001 - whatever a schema that is none, or refers to none, ends in
+        problems = [f"the schema of {name} cannot be followed: {error!s:.200}"]
     return ToolCall(name, arguments, min(problems, default=None))

@@ -114,7 +114,7 @@ class Talk:
             elif text == "/reset":
                 self._conversation.reset()
                 print("The conversation is forgotten.", file=sys.stderr)
-            elif text.startswith("/save"):
+            elif text.split()[:1] == ["/save"]:
                 self._save(text.removeprefix("/save").strip(), patient)
             elif text:
                 self._turn(text, patient)
@@ -122,12 +122,12 @@ class Talk:
     def _turn(self, text: str, patient: bool) -> None:
         try:
             stream = self._conversation.stream(reading.checked(text, "the line"), self._progress)
+            reply = answering.show(stream, silent=self._silent, stoppable=True)
         except (ContextError, UsageError) as error:
             if not patient:
                 raise
             say(error.message, error.hint if isinstance(error, UsageError) else "/reset forgets the conversation")
             return
-        reply = answering.show(stream, silent=self._silent, stoppable=True)
         self.turns.append({"prompt": text, **answering.reply_json(reply)})
         if patient:
             answering.print_speed(reply)

@@ -59,7 +59,7 @@ def command(
         elif rebuild:
             for prefix in model.prefixes.stored(thorough=True):
                 if not prefix.fits and prefix.runtime == model.runtime:
-                    _store(model, prefix.name, prefix.notes)
+                    _store(model, prefix.name, _made_of(prefix))
         elif remove:
             _remove(model, name)
         stored = model.prefixes.stored(thorough=True)
@@ -88,6 +88,22 @@ def _store(model: "Model", name: str, made: dict[str, Any]) -> None:
     model.store_prefix(name, **made)
     seconds = time.perf_counter() - began
     typer.echo(f"Computed {model.session.length} tokens of {name!r} in {figures.seconds(seconds)}", err=True)
+
+
+def _made_of(prefix: "StoredPrefix") -> dict[str, Any]:
+    """Return what a prefix says it was made of: a file may say anything.
+
+    Raises:
+        UsageError: it says something else.
+    """
+    made = {key: value for key, value in prefix.notes.items() if value is not None}
+    kinds = {"system": str, "text": str, "tools": list}
+    if not made or any(not isinstance(value, kinds.get(key, ())) for key, value in made.items()):
+        raise UsageError(
+            f"{prefix.path} does not say what it was made of",
+            f"remove it: edgekit prefix --remove --name {prefix.name}",
+        )
+    return made
 
 
 def _remove(model: "Model", name: str) -> None:

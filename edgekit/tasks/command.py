@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgekit.errors import EdgekitError, UsageError
 from edgekit.scoring import probabilities
-from edgekit.tasks.task import Task
+from edgekit.tasks.task import Task, fill_places
 from edgekit.tools import Tool, ToolLike, tools_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class Command:
     arguments: dict[str, Any]
     confidence: float
     """The probability of this function among all of them and none, by the model's own logits; 0 to 1."""
-    function: Callable[..., Any] | None = field(default=None, repr=False, compare=False)
+    tool: Tool | None = field(default=None, repr=False, compare=False)
+    """What was understood, as it was described to the model."""
 
     def __call__(self) -> Any:  # noqa: ANN401 - whatever the function returns
         """Call the function.
@@ -45,11 +46,9 @@ class Command:
         Raises:
             UsageError: no function fits, or it was described by a dict.
         """
-        if self.function is None:
-            raise UsageError(
-                "there is no function to call", "look at the name first; dicts describe none that is callable"
-            )
-        return self.function(**self.arguments)
+        if self.tool is None:
+            raise UsageError("there is no function to call", "look at the name first")
+        return self.tool.call(self.arguments)
 
 
 def command(
@@ -82,7 +81,7 @@ def command(
         raise UsageError("the text is empty", "give what was said")
     known = tools_of(tools)
     described = "\n".join(_described(tool) for tool in known)
-    messages = Task(task.system.format(tools=described), task.prompt).messages(text=text, tools=described)
+    messages = Task(fill_places(task.system, tools=described), task.prompt).messages(text=text, tools=described)
     names = [*(tool.name for tool in known), NONE]
     confidences = _confidences(model, messages, names)
     best = int(confidences.argmax())
@@ -90,11 +89,13 @@ def command(
     if names[best] == NONE or confidence < threshold:
         return Command(None, {}, confidence)
     tool = known[best]
-    return Command(tool.name, _arguments(model, messages, tool, settings), confidence, tool.function)
+    return Command(tool.name, _arguments(model, messages, tool, settings), confidence, tool)
 
 
 def _described(tool: Tool) -> str:
     call = {"name": tool.name, "arguments": dict(tool.parameters.get("properties", {}))}
+    if "$defs" in tool.parameters:
+        call["$defs"] = tool.parameters["$defs"]
     return f"{json.dumps(call, ensure_ascii=False)}: {tool.description}"
 
 
@@ -112,7 +113,9 @@ def _confidences(model: Model, messages: list[Any], names: Sequence[str]) -> Any
 def _arguments(model: Model, messages: list[Any], tool: Tool, settings: Settings) -> dict[str, Any]:
     if not tool.parameters.get("properties"):
         return {}
+    # References within a schema begin at its top, so what they refer to belongs there.
     form = {
+        **{key: tool.parameters[key] for key in ("$defs", "definitions") if key in tool.parameters},
         "type": "object",
         "properties": {"name": {"const": tool.name}, "arguments": dict(tool.parameters)},
         "required": ["name", "arguments"],

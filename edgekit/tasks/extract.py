@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from edgekit.errors import EdgekitError, UsageError
-from edgekit.structured.grammar import Grammar, Lark, Schema
+from edgekit.structured.grammar import Grammar, Lark, Schema, grammar_of
 from edgekit.structured.types import schema_of
 from edgekit.tasks.task import Task
 
@@ -39,9 +39,10 @@ def extract(model: Model, text: str, schema: Schema, *, task: Task = EXTRACT, **
         EdgekitError: the answer was cut by max_tokens or the context before it was whole.
         UsageError, ContextError: those of `Model.generate`.
     """
+    grammar = grammar_of(schema)
     asked = task.messages(text=text, form=_form(schema))
     options: Settings = {"temperature": 0.0, **settings}
-    reply = model.generate(asked, schema=schema, **options)
+    reply = model.generate(asked, schema=grammar, **options)
     if reply.finish_reason != "stop":
         raise EdgekitError(
             f"the answer was cut after {len(reply.tokens)} tokens and is not whole",

@@ -26,13 +26,22 @@ class Task:
         Raises:
             UsageError: the prompt has a place that the task does not fill.
         """
-        try:
-            prompt = self.prompt.format(**values)
-        except (KeyError, IndexError, ValueError) as error:
-            places = ", ".join(f"{{{name}}}" for name in values)
-            raise UsageError(f"the task's prompt cannot be filled: {error}", f"its places may be {places}") from error
+        prompt = fill_places(self.prompt, **values)
         system: list[Message] = [{"role": "system", "content": self.system}] if self.system else []
         return [*system, {"role": "user", "content": prompt}]
+
+
+def fill_places(text: str, /, **values: str) -> str:
+    """Return a text with its places in braces filled.
+
+    Raises:
+        UsageError: it has a place that is none of these.
+    """
+    try:
+        return text.format(**values)
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        places = ", ".join(f"{{{name}}}" for name in values)
+        raise UsageError(f"the task's prompt cannot be filled: {error}", f"its places may be {places}") from error
 
 
 def count_tokens(model: Model, messages: Sequence[Message]) -> int:

@@ -63,6 +63,19 @@ def test_the_prefix_that_spares_the_most_is_taken(stored: Path) -> None:
         assert asked(model)[0] == system_tokens(model)
 
 
+def test_where_one_cannot_be_read_the_next_serves(stored: Path) -> None:
+    with load(stored) as model:
+        file = model.store_prefix("longer", system=SYSTEM + " It is closed on Mondays.")
+        expected = system_tokens(model) - 3
+    data = bytearray(file.read_bytes())
+    data[-3] ^= 4
+    file.write_bytes(data)
+    with load(stored) as model:
+        with pytest.warns(EdgekitWarning, match="longer.stub.kv is not used"):
+            reply = model.generate("Hi", system=SYSTEM + " It is closed on Mondays.", max_tokens=1)
+        assert reply.timings.reused_tokens >= expected - 3
+
+
 def test_a_raw_text(write: Callable[..., Path]) -> None:
     text = "a document that is long enough to be worth its file on the disk "
     path = write()

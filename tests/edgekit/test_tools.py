@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import enum
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +61,10 @@ def test_a_description_is_taken_in_both_forms() -> None:
     assert tool_of(tool_of(stop)) == tool_of(stop)
 
 
+def variadic(*rooms: str) -> None:
+    pass
+
+
 def unannotated(a) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     pass
 
@@ -69,6 +75,9 @@ def unannotated(a) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
         ([], "the list of tools is empty"),
         ([stop, stop], "two tools are called 'stop'"),
         ([3], "is no tool"),
+        ([int], "is no tool"),
+        ([{"function": 3}], "describes no tool"),
+        ([variadic], "has no name to call it by"),
         ([{"parameters": {}}], "describes no tool"),
         ([unannotated], "the argument a of unannotated has no annotation"),
     ],
@@ -121,7 +130,20 @@ def test_calls_that_cannot_be_made_say_why(text: str, problem: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "Just text.", "{", '{"a": 1}', "[1, 2]", "stop", "set_climate(", "stop(1)", "{[" * 999]
+    "text",
+    [
+        "",
+        "Just text.",
+        "{",
+        '{"a": 1}',
+        "[1, 2]",
+        "stop",
+        "set_climate(",
+        "stop(1)",
+        "stop(a={[]})",
+        "stop(a={[]: 1})",
+        "{[" * 999,
+    ],
 )
 def test_texts_without_a_call(text: str) -> None:
     assert read_calls(text, TOOLS) == ()
@@ -130,6 +152,48 @@ def test_texts_without_a_call(text: str) -> None:
 @given(st.text(alphabet="stop(){}[]\"':, name=arguments1\\\n"))
 def test_no_text_breaks_the_reader(text: str) -> None:
     assert isinstance(read_calls(text, TOOLS), tuple)
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@dataclasses.dataclass
+class Scene:
+    colour: Colour
+    rooms: list[str]
+
+
+def paint(scene: Scene, other: Colour | None = None) -> tuple[Scene, Colour | None]:
+    """Paint a scene."""
+    return scene, other
+
+
+def test_a_function_with_types_of_its_own() -> None:
+    tool = tool_of(paint)
+    given = {"scene": {"colour": "blue", "rooms": ["hall"]}, "other": "red"}
+    (call,) = read_calls(json.dumps({"name": "paint", "arguments": given}), [tool])
+    assert call.problem is None
+    assert tool.call(call.arguments) == (Scene(Colour.BLUE, ["hall"]), Colour.RED)
+    (wrong,) = read_calls('{"name": "paint", "arguments": {"scene": {"colour": "blue"}}}', [tool])
+    assert "'rooms' is a required property" in (wrong.problem or "")
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"type": "strng"}, {"enum": 3}, {"$ref": "https://example.com/x"}, {"$ref": "#/no"}, {"pattern": "("}],
+)
+def test_a_schema_that_is_none_is_the_calls_problem(
+    parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        pytest.fail("the network was asked")
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    tool = tool_of({"name": "odd", "parameters": {"properties": {"a": parameters}}})
+    (call,) = read_calls('{"name": "odd", "arguments": {"a": "b"}}', [tool])
+    assert "cannot be followed" in (call.problem or "")
 
 
 TEMPLATE = (

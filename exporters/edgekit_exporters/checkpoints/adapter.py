@@ -24,6 +24,9 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _FACTOR = re.compile(
     r"base_model\.model\.(?P<module>.+)\.lora_(?P<kind>embedding_)?(?P<side>[AB])(\.default)?(\.weight)?"
 )
+_PLAIN_BEGINNINGS = ("gaussian", "eva", "orthogonal")
+"""Ways of PEFT to begin with factors that leave the model's own weights as they are."""
+_LARGEST = 1e9
 _OTHER_MODEL = "give the checkpoint that the adapter was trained on"
 
 
@@ -72,9 +75,35 @@ def _check_config(config: Mapping[str, Any], path: Path) -> None:
         value = config.get(key, harmless)
         if value not in (harmless, None, [], False):
             raise UnsupportedError(f"{path}: {key} is {value!r}, which cannot be merged", _MERGE)
-    rank = config.get("r")
-    if not isinstance(rank, int) or rank < 1 or not isinstance(config.get("lora_alpha"), (int, float)):
-        raise CheckpointError(f"{path}: r is {rank!r} and lora_alpha {config.get('lora_alpha')!r}", "fetch it again")
+    for key in ("layer_replication", "alora_invocation_tokens"):
+        if config.get(key):
+            raise UnsupportedError(f"{path}: {key} is {config[key]!r}, which cannot be merged", _MERGE)
+    begun = config.get("init_lora_weights", True)
+    if isinstance(begun, str) and begun not in _PLAIN_BEGINNINGS:
+        raise UnsupportedError(
+            f"{path}: init_lora_weights is {begun!r}, which changes the weights below the adapter as well", _MERGE
+        )
+    rank, alpha = config.get("r"), config.get("lora_alpha")
+    if not isinstance(rank, int) or rank < 1 or not _is_number(alpha):
+        raise CheckpointError(f"{path}: r is {rank!r} and lora_alpha {alpha!r}", "fetch it again")
+    for key, least in (("rank_pattern", 1.0), ("alpha_pattern", -math.inf)):
+        _check_pattern(config.get(key) or {}, least, f"{path}: {key}")
+
+
+def _check_pattern(patterns: Any, least: float, where: str) -> None:  # noqa: ANN401 - a JSON value
+    if not isinstance(patterns, dict):
+        raise CheckpointError(f"{where} is {patterns!r:.100}, no object", "fetch the adapter again")
+    for pattern, value in patterns.items():
+        if not _is_number(value) or value < least:
+            raise CheckpointError(f"{where} has {value!r:.100} for {pattern!r:.100}", "fetch the adapter again")
+        try:
+            re.compile(pattern)
+        except (re.error, RecursionError, OverflowError) as error:
+            raise CheckpointError(f"{where} has {pattern!r:.100}: {error}", "fetch the adapter again") from error
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST
 
 
 def _factors(tensors: Mapping[str, SafetensorsRows], path: Path) -> dict[str, _Factors]:

@@ -30,6 +30,14 @@ def test_each_line_is_a_turn_and_the_cache_is_used_again(
     assert turns[1]["timings"]["reused_tokens"] > 0
 
 
+def test_a_line_that_begins_like_a_command_is_a_turn(
+    bundle: Path, run_json: RunJson, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give(monkeypatch, b"/saved by the bell\n")
+    (turn,) = run_json("chat", bundle, "--max-tokens", 2)["turns"]
+    assert turn["prompt"] == "/saved by the bell"
+
+
 def test_reset_forgets(bundle: Path, run_json: RunJson, monkeypatch: pytest.MonkeyPatch) -> None:
     give(monkeypatch, b"hello\n/reset\nhello\n")
     first, second = run_json("chat", bundle, "--max-tokens", 8)["turns"]
@@ -100,6 +108,13 @@ def test_a_person_may_go_on_after_a_line_that_is_too_long(bundle: Path, capsys: 
         chat.talk(iter(["a" * 200, "b\udcff", "hello"]), patient=True)
         assert [turn["prompt"] for turn in chat.turns] == ["hello"]
     assert capsys.readouterr().err.count("error: ") == 2
+
+
+def test_a_person_may_go_on_after_an_answer_that_overflows(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with edgekit.load(bundle, context=40) as model:
+        conversation = model.chat(overflow="error")
+        Talk(conversation, progress=Silent(), silent=True).talk(iter(["hello"]), patient=True)
+        assert "fills the context of 40 tokens" in capsys.readouterr().err
 
 
 def test_ctrl_c_stops_the_answer_and_the_chat_goes_on(

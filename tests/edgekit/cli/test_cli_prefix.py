@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from edgekit.cli import main
+from edgekit.kvfile import write_state
 
 RunJson = Callable[..., dict[str, Any]]
 
@@ -68,6 +69,16 @@ def test_tools_that_are_none(
     (tmp_path / "tools.json").write_text(content, "utf-8")
     assert main(["prefix", str(writable_bundle), "--tools", str(tmp_path / "tools.json")]) == 2
     assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("notes", [{}, {"messages": []}, {"system": 3}, {"text": "a", "name": "b"}])
+def test_a_file_that_does_not_say_what_it_was_made_of(
+    writable_bundle: Path, capsys: pytest.CaptureFixture[str], notes: dict[str, Any]
+) -> None:
+    (writable_bundle / "prefixes").mkdir()
+    write_state(writable_bundle / "prefixes" / "odd.onnx.kv", "another", [1], {}, notes)
+    assert main(["prefix", str(writable_bundle), "--rebuild", "--runtime", "onnx"]) == 2
+    assert "does not say what it was made of" in capsys.readouterr().err
 
 
 def test_an_empty_file(writable_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

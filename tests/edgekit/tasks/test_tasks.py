@@ -21,6 +21,7 @@ from edgekit.tasks.answer import schema as answer_schema
 from edgekit.tasks.command import COMMAND
 from edgekit.tasks.extract import EXTRACT, _schema_of_example
 from edgekit.tasks.summarize import SUMMARIZE, split
+from edgekit.tools import tool_of
 
 
 @pytest.fixture
@@ -197,6 +198,27 @@ def test_a_command_is_the_likeliest_function(babbler: Model) -> None:
         assert "lit" in understood() or understood() == "stopped"
     prompt = babbler.tokenizer.decode(babbler.session.tokens, skip_special=False)
     assert "Turn a light on." in prompt
+
+
+def light(scene: Mood, when: Literal["now", "later"]) -> tuple[Mood, str]:
+    """Light a scene."""
+    return scene, when
+
+
+def test_a_commands_arguments_are_of_the_annotated_types(babbler: Model) -> None:
+    task = dataclasses.replace(COMMAND, system="{tools}")
+    tool = dataclasses.replace(tool_of(light), name="n")
+    understood = next(
+        found
+        for text in "abcdefghijklmnop"
+        if (found := babbler.command(text, [tool], threshold=0.0, task=task)).name == "n"
+    )
+    scene, when = understood()
+    assert isinstance(scene, Mood)
+    assert scene.mood in ("good", "bad")
+    assert when in ("now", "later")
+    with pytest.raises(UsageError, match="cannot be filled"):
+        babbler.command("a", [light], task=dataclasses.replace(COMMAND, system="{tulls}"))
 
 
 def test_an_unsure_command_is_none(babbler: Model) -> None:

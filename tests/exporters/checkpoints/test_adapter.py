@@ -141,6 +141,14 @@ def change(folder: Path, **config: Any) -> None:
         ({"r": 8}, CheckpointError, "its rank is 8"),
         ({"r": 0}, CheckpointError, "r is 0"),
         ({"lora_alpha": None}, CheckpointError, "lora_alpha None"),
+        ({"lora_alpha": float("nan")}, CheckpointError, "lora_alpha nan"),
+        ({"rank_pattern": {"q_proj": 0}, "use_rslora": True}, CheckpointError, "rank_pattern has 0 for 'q_proj'"),
+        ({"rank_pattern": [1]}, CheckpointError, r"rank_pattern is \[1\], no object"),
+        ({"alpha_pattern": {"q_proj": "x"}}, CheckpointError, "alpha_pattern has 'x'"),
+        ({"alpha_pattern": {"(": 1}}, CheckpointError, r"alpha_pattern has '\('"),
+        ({"init_lora_weights": "pissa_niter_4"}, UnsupportedError, "init_lora_weights is 'pissa_niter_4'"),
+        ({"layer_replication": [[0, 2]]}, UnsupportedError, "layer_replication"),
+        ({"alora_invocation_tokens": [1]}, UnsupportedError, "alora_invocation_tokens"),
     ],
 )
 def test_adapters_that_cannot_be_merged(
