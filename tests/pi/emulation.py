@@ -13,7 +13,6 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +53,8 @@ def install_needed() -> None:
 
 def debian(folder: Path) -> Path:
     """Return a folder with the system of a board, made once."""
-    system = folder / f"debian-{_digest(DEBIAN, PACKAGES)}"
+    contents = hashlib.sha256(f"{DEBIAN} {PACKAGES}".encode()).hexdigest()
+    system = folder / f"debian-{contents[:12]}"
     if not system.exists():
         part = folder / "debian.part"
         shutil.rmtree(part, ignore_errors=True)
@@ -85,16 +85,14 @@ class Machine:
         return self.folder / "venv" / "bin" / "python"
 
     def install(self, system: Path, wheel: Path) -> None:
-        """Install the wheel and what it depends on, as `pip` does on a board; at a second time the wheel alone."""
-        ready = self.folder / f"installed-{_digest(system.name, *TOOLS, _requirements(wheel))}"
+        """Install the wheel and all that it depends on, as `pip` does on a board; what is there already is kept."""
+        if not self.python.exists() or (self.folder / "root" / "usr").resolve() != (system / "usr").resolve():
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self._make(system)
         pip = [f"{next(system.glob('usr/share/python-wheels/pip-*.whl'))}/pip", "install", "-q", "--no-compile"]
-        if ready.exists():
-            self.run(*pip, "--no-deps", "--force-reinstall", str(wheel), check=True)
-            return
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self._make(system)
+        # A new wheel has the version of the old one.
+        self.run(*pip, "--no-deps", "--force-reinstall", str(wheel), check=True)
         self.run(*pip, f"{wheel}[all]", *TOOLS, check=True)
-        ready.touch()
 
     def run(self, *arguments: str, check: bool = False, log: Path | None = None) -> int:
         """Run the board's Python and return its exit code, negative where a signal ended it."""
@@ -102,6 +100,7 @@ class Machine:
         foreign = ("PYTHON", "PYTEST", "VIRTUAL_ENV", "EDGEKIT_CACHE", "OPENBLAS")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         environment |= {"HOME": str(home), "EDGEKIT_PI": self.board.name}
+        environment["PIP_CACHE_DIR"] = str(self.folder.parent / "pip")
         # Two boards and the host share the tests' folder, but not what they compile of it.
         environment["PYTHONPYCACHEPREFIX"] = str(self.folder / "pycache")
         command = [str(self.python), *arguments]
@@ -124,14 +123,3 @@ class Machine:
         qemu = f"qemu-aarch64-static -cpu {self.board.cpu} -L '{root}'"
         self.python.write_text(f'#!/bin/sh\nexec {qemu} -0 "$0" \'{root / PYTHON}\' "$@"\n', encoding="utf-8")
         self.python.chmod(0o755)
-
-
-def _requirements(wheel: Path) -> str:
-    with zipfile.ZipFile(wheel) as archive:
-        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-        lines = archive.read(name).decode().splitlines()
-    return "\n".join(line for line in lines if line.startswith("Requires-Dist"))
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

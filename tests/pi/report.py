@@ -58,7 +58,7 @@ class Report:
         numbers["seconds"] += round(float(case.get("time", "0")))
 
 
-def print_report(reports: list[Report], seconds: float) -> None:
+def print_report(reports: list[Report], seconds: float, processor_seconds: float) -> None:
     """Print the list of what ran; the last line counts all of it."""
     for report in reports:
         if not report.good:
@@ -72,7 +72,7 @@ def print_report(reports: list[Report], seconds: float) -> None:
         for test, reason in report.skipped.items():
             print(f"skipped on {report.board}: {test}: {reason}")
         print(f"{report.board}: {report.closing}")
-    print(f"{seconds / 60:.1f} minutes")
+    print(f"{seconds / 60:.1f} minutes, {processor_seconds / 60:.1f} of one processor's time")
     passed, failed, skipped = (
         sum(report.total(name) for report in reports) for name in ("passed", "failed", "skipped")
     )

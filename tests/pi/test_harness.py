@@ -33,19 +33,19 @@ def test_every_outcome_is_counted_and_told(tmp_path: Path, capsys: pytest.Captur
     found = report(tmp_path, 1)
     assert not found.good
     assert [found.total(outcome) for outcome in ("passed", "failed", "skipped")] == [1, 2, 1]
-    print_report([found], 90)
+    print_report([found], 90, 120)
     shown = capsys.readouterr().out.splitlines()
     assert any("tests/contract/test_a" in line and "1 passed, 1 failed" in line for line in shown)
     assert "skipped on pi4: tests/contract/test_b::three: no network" in shown
     assert "pi4: 1 passed, 9 deselected in 2.00s" in shown
-    assert shown[-1] == "1 passed, 2 failed, 1 skipped"
+    assert shown[-2:] == ["1.5 minutes, 2.0 of one processor's time", "1 passed, 2 failed, 1 skipped"]
 
 
 @pytest.mark.parametrize("code", [-signal.SIGILL, 3, 0])
 def test_a_board_without_results_has_failed(code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = report(tmp_path, code, results="", log="Fatal Python error: Illegal instruction\n")
     assert not found.good
-    print_report([found], 1)
+    print_report([found], 1, 1)
     shown = capsys.readouterr().out.splitlines()
     assert "Fatal Python error: Illegal instruction" in shown
     assert shown[-1] == "0 passed, 1 failed, 0 skipped"
