@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -36,38 +35,46 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "pi", help="what is kept between runs")
     parser.add_argument("--board", choices=[board.name for board in BOARDS], help="this one alone")
-    parser.add_argument("tests", nargs="*", default=list(suites()), help=f"default: {' '.join(suites())}")
+    parser.add_argument("tests", nargs="*", help=f"default: {' '.join(SUITES)}")
     options = parser.parse_args()
     machines = [Machine(board, options.cache.resolve() / board.name) for board in BOARDS]
     machines = [machine for machine in machines if options.board in (None, machine.board.name)]
     try:
-        install_needed()
-        options.cache.mkdir(parents=True, exist_ok=True)
-        say("making a Debian for arm64, bundles and the wheel")
-        system, wheel = debian(options.cache.resolve()), build_wheel(options.cache / "dist")
-        bundles = write_bundles(options.cache.resolve() / "bundles")
+        reports = run(machines, options.cache.resolve(), options.tests or suites())
     except (NotHereError, subprocess.CalledProcessError) as error:
-        print(f"\nNOTHING WAS RUN ON A RASPBERRY PI: {error}", file=sys.stderr)
+        print(f"\nTHE TESTS WERE NOT RUN ON A RASPBERRY PI: {error}", file=sys.stderr)
         return 1
-
-    def test(machine: Machine) -> Report:
-        say(f"{machine.board.name}: pip install {wheel.name}[all]")
-        machine.install(system, wheel.resolve())
-        say(f"{machine.board.name}: {' '.join(options.tests)}")
-        report = run_tests(machine, options.tests, bundles)
-        say(f"{machine.board.name}: {report.closing}")
-        return report
-
-    with ThreadPoolExecutor(len(machines)) as pool:
-        reports = list(pool.map(test, machines))
     spent = os.times()
     print_report(reports, time.monotonic() - STARTED, spent.children_user + spent.children_system)
     return 0 if all(report.good for report in reports) else 1
 
 
-def suites() -> Iterator[str]:
-    """Return the suites that are there."""
-    return (suite for suite in SUITES if (ROOT / suite).exists())
+def run(machines: list[Machine], cache: Path, tests: list[str]) -> list[Report]:
+    """Prepare what the boards need and run the tests, on all of them at once."""
+    install_needed()
+    cache.mkdir(parents=True, exist_ok=True)
+    say("making a Debian for arm64, bundles and the wheel")
+    system, wheel = debian(cache), build_wheel(cache / "dist")
+    bundles = write_bundles(cache / "bundles")
+
+    def test(machine: Machine) -> Report:
+        say(f"{machine.board.name}: pip install {wheel.name}[all]")
+        machine.install(system, wheel)
+        say(f"{machine.board.name}: {' '.join(tests)}")
+        report = run_tests(machine, tests, bundles)
+        say(f"{machine.board.name}: {report.closing}")
+        return report
+
+    with ThreadPoolExecutor(len(machines)) as pool:
+        return list(pool.map(test, machines))
+
+
+def suites() -> list[str]:
+    """Return the suites that are there, and name those that are not."""
+    for suite in SUITES:
+        if not (ROOT / suite).exists():
+            say(f"NOT RUN: there is no {suite}")
+    return [suite for suite in SUITES if (ROOT / suite).exists()]
 
 
 def run_tests(machine: Machine, tests: list[str], bundles: Path) -> Report:
