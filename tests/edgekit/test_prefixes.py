@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -158,3 +159,11 @@ def test_what_cannot_be_stored(model: Model) -> None:
     (model.bundle.path / "prefixes").write_bytes(b"a file")
     with pytest.raises(EdgekitError, match="cannot make"):
         model.store_prefix("a", text="something")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_others_may_read_a_prefix_as_they_may_any_file(stored: Path) -> None:
+    (file,) = (stored / "prefixes").iterdir()
+    plain = stored.parent / "plain"
+    plain.write_bytes(b"")
+    assert file.stat().st_mode == plain.stat().st_mode
