@@ -96,5 +96,5 @@ def command(
     if task != "generate":
         print(f"\nTry it:  echo A text. | edgekit {task} {shlex.quote(str(path))}")
         return
-    prompt = '"What is the capital of France?"' if bundle.tokenizer_path() else '--ids "1 2 3"'
+    prompt = '"Why is the sky blue?"' if bundle.tokenizer_path() else '--ids "1 2 3"'
     print(f"\nTry it:  edgekit run {shlex.quote(str(path))} {prompt}")
