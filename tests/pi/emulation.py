@@ -27,6 +27,9 @@ DEBIAN = "bookworm"
 PACKAGES = "python3.11-minimal,libpython3.11-stdlib,python3-pip-whl,libstdc++6,libgomp1"
 """What a Raspberry Pi OS Lite brings of what is needed here: `pip` begins with the rest."""
 
+RETRIES = 5
+"""Of a download, by apt; pip has five by itself."""
+
 PYTHON = "usr/bin/python3.11"
 TOOLS = ("pytest>=8.3", "pytest-timeout>=2.3", "hypothesis>=6.100", "jsonschema>=4.20")
 
@@ -47,8 +50,9 @@ def install_needed() -> None:
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         raise NotHereError(f"Debian's packages {', '.join(missing)} are not installed, and only root can do that")
     quiet = {"stdout": subprocess.DEVNULL, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
-    subprocess.run(["apt-get", "update", "-qq"], check=True, **quiet)
-    subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], check=True, **quiet)
+    apt = ["apt-get", "-qq", "-o", f"Acquire::Retries={RETRIES}"]
+    subprocess.run([*apt, "update"], check=True, **quiet)
+    subprocess.run([*apt, "install", "-y", "--no-install-recommends", *missing], check=True, **quiet)
 
 
 def debian(folder: Path) -> Path:
@@ -58,7 +62,14 @@ def debian(folder: Path) -> Path:
     if not system.exists():
         part = folder / "debian.part"
         shutil.rmtree(part, ignore_errors=True)
-        command = ["mmdebstrap", "--quiet", "--arch=arm64", "--variant=extract", "--components=main"]
+        command = [
+            "mmdebstrap",
+            "--quiet",
+            "--arch=arm64",
+            "--variant=extract",
+            "--components=main",
+            f'--aptopt=Acquire::Retries "{RETRIES}"',
+        ]
         subprocess.run([*command, f"--include={PACKAGES}", DEBIAN, str(part)], check=True)
         part.rename(system)
     return system
