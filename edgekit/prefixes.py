@@ -20,7 +20,7 @@ import numpy.typing as npt
 from edgekit.bundle_names import PREFIXES, name_problem
 from edgekit.errors import EdgekitError, EdgekitWarning, UsageError
 from edgekit.kvfile import StateError, read_header, read_state
-from edgekit.session import DecoderSession
+from edgekit.session import DecoderSession, common_prefix
 
 SUFFIX = ".kv"
 WORTH = 16
@@ -88,9 +88,9 @@ class Prefixes:
         known = self._usable()
         ids = list(map(int, ids)) if known else []
         while known:
-            best = max(known, key=lambda prefix: _common(prefix.tokens, ids))
-            length = _common(best.tokens, ids)
-            if length < _common(self._session.tokens, ids) + WORTH:
+            best = max(known, key=lambda prefix: common_prefix(prefix.tokens, ids))
+            length = common_prefix(best.tokens, ids)
+            if length < common_prefix(self._session.tokens, ids) + WORTH:
                 return 0
             try:
                 self._session.restore(best.path)
@@ -143,7 +143,7 @@ def shared_tokens(encode: Callable[[str], Sequence[int] | npt.NDArray[np.integer
     """
     prompts = [[int(token) for token in encode(text)] for text in ("A", "7", "\n")]
     first, *others = prompts
-    return first[: min(_common(first, other) for other in others)]
+    return first[: min(common_prefix(first, other) for other in others)]
 
 
 def _files(folder: Path) -> list[Path]:
@@ -154,16 +154,6 @@ def _files(folder: Path) -> list[Path]:
     except OSError as error:
         _warn(folder, error.strerror or str(error))
         return []
-
-
-def _common(first: Sequence[int], second: Sequence[int]) -> int:
-    """Return the length of the longest common prefix."""
-    count = 0
-    for one, other in zip(first, second, strict=False):
-        if one != other:
-            break
-        count += 1
-    return count
 
 
 def _warn(path: Path, problem: str) -> None:

@@ -92,11 +92,7 @@ class DecoderSession:
     def align(self, tokens: Sequence[int] | npt.NDArray[np.integer]) -> int:
         """Keep the longest prefix that the cache has in common with `tokens`, forget the rest, return its length."""
         with self._exclusive():
-            common = 0
-            for cached, wanted in zip(self._tokens, tokens, strict=False):
-                if cached != int(wanted):
-                    break
-                common += 1
+            common = common_prefix(self._tokens, tokens)
             del self._tokens[common:]
             return common
 
@@ -212,6 +208,16 @@ class DecoderSession:
             yield
         finally:
             self._lock.release()
+
+
+def common_prefix(first: Sequence[int], second: Sequence[int] | npt.NDArray[np.integer]) -> int:
+    """Return the length of the longest prefix that two sequences of ids have in common."""
+    count = 0
+    for one, other in zip(first, second, strict=False):
+        if one != int(other):
+            break
+        count += 1
+    return count
 
 
 def open_session(bundle: Bundle, runtime: str, options: LoadOptions) -> DecoderSession:
