@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgekit.chat import render_chat
+    from edgekit.classification.fitting import fit
     from edgekit.encoding import Classification, Span
-    from edgekit.fitting import fit
     from edgekit.generation import Reply
     from edgekit.knowledge import KnowledgeBase
     from edgekit.loading import load
@@ -51,7 +51,7 @@ _LATE = {
     "Reply": "edgekit.generation",
     "Span": "edgekit.encoding",
     "Tokenizer": "edgekit.tokenizer",
-    "fit": "edgekit.fitting",
+    "fit": "edgekit.classification.fitting",
     "load": "edgekit.loading",
     "render_chat": "edgekit.chat",
 }

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.classifier import Classifier
+from edgekit.classification.classifier import Classifier
+from edgekit.classification.linear_head import LinearHead
 from edgekit.encoder_session import EncoderSession
 from edgekit.errors import ContextError, UsageError
-from edgekit.linear_head import LinearHead
 from edgekit.manifest import Manifest
 from edgekit.spec import EncoderSignature, Pooling
 from edgekit.tokenizer import Tokenizer, Words

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from edgekit.bundle_names import collision, name_problem
-from edgekit.classifier import Classifier, check_classifier
+from edgekit.classification.classifier import Classifier, check_classifier
 from edgekit.errors import BundleError
 from edgekit.spec import DecoderSpec, EncoderSignature, EncoderSpec, GraphSpec
 from edgekit.spec_check import LIMITS, read_decoder_spec, read_encoder_spec, read_graph_spec

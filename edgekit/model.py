@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from edgekit import encoding
 from edgekit.bundle import Bundle
 from edgekit.chat import Message
+from edgekit.classification.linear_head import LinearHead, read_head
 from edgekit.conversation import Chat
 from edgekit.decoder import Float32
 from edgekit.draft_model import ModelDrafter, check_vocabulary, relative_cost
@@ -21,7 +22,6 @@ from edgekit.encoding import Classification, Span
 from edgekit.errors import BundleError, SessionBusyError, UsageError
 from edgekit.generation import Ids, Options, Reply, generate
 from edgekit.guessing import Drafter, PromptLookup
-from edgekit.linear_head import LinearHead, read_head
 from edgekit.prefixes import Prefixes, shared_tokens
 from edgekit.prompts import Prompt, Settings, ids_of_chat, options_of, read_prompt
 from edgekit.rolling import Memory, Rolling, check_overflow

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edgekit.bundle import Bundle
-    from edgekit.classifier import Figures
+    from edgekit.classification.classifier import Figures
     from edgekit.decoder import FormedRuntime
     from edgekit.manifest import FormatEntry, Manifest
     from edgekit.spec import DecoderSpec, EncoderSpec

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgekit.classifier import ACCURACY
+from edgekit.classification.classifier import ACCURACY
 from edgekit.cli import figures, options
 from edgekit.cli.records import Complaints, Record, Source
 from edgekit.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgekit.classifier import Classifier, Figures
+    from edgekit.classification.classifier import Classifier, Figures
     from edgekit.manifest import Manifest
     from edgekit.progress import Progress
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgekit.softmax_regression import minimise, path
+from edgekit.classification.softmax_regression import minimise, path
 
 
 def problem(count: int = 90, width: int = 6, labels: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -24,7 +24,7 @@ def slopes(vectors: np.ndarray, targets: np.ndarray, weight: np.ndarray, bias: n
 
 @pytest.mark.parametrize("strength", [1.0, 1e-2, 1e-4])
 def test_the_solution_is_where_the_gradient_vanishes(strength: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgekit.softmax_regression.TOLERANCE", 1e-5)
+    monkeypatch.setattr("edgekit.classification.softmax_regression.TOLERANCE", 1e-5)
     vectors, targets = problem()
     scale = ((vectors - vectors.mean(axis=0)) ** 2).sum(axis=1).mean()
     (head,) = path(vectors, targets, 3, [strength])

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 import edgekit
-from edgekit.classifier import Classifier, Confusion, Figures
+from edgekit.classification.classifier import Classifier, Confusion, Figures
 from edgekit.errors import BundleError
 from edgekit.manifest import FileEntry, Manifest, Source
 from edgekit.spec import Attention, EncoderSpec, Head, Norm

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.linear_head import LinearHead
+from edgekit.classification.linear_head import LinearHead
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.classifier import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, Confusion, Figures
+from edgekit.classification.classifier import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, Confusion, Figures
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]

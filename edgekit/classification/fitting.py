@@ -16,12 +16,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgekit import confidence, encoding, softmax_regression
+from edgekit import encoding
 from edgekit.bundle import Bundle
 from edgekit.bundle_writer import BundleWriter
-from edgekit.classifier import ACCURACY, Classifier, Figures
+from edgekit.classification import confidence, softmax_regression
+from edgekit.classification.classifier import ACCURACY, Classifier, Figures
+from edgekit.classification.linear_head import HEAD, LinearHead
 from edgekit.errors import BundleError, UsageError
-from edgekit.linear_head import HEAD, LinearHead
 from edgekit.loading import load
 from edgekit.manifest import CONTROL, Manifest
 from edgekit.model import Model

@@ -16,8 +16,8 @@ import small_encoders
 
 import edgekit
 from edgekit.bundle import Bundle
+from edgekit.classification.linear_head import HEAD
 from edgekit.errors import BundleError, UsageError
-from edgekit.linear_head import HEAD
 from edgekit.registry import runtime, runtime_names
 from edgekit_exporters.export import export
 from edgekit_exporters.verify import verify

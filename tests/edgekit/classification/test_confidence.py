@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekit.confidence import calibration_error, figures_of, fit_temperature, fit_threshold, loss
+from edgekit.classification.confidence import calibration_error, figures_of, fit_temperature, fit_threshold, loss
 
 
 def drawn(temperature: float, count: int = 4000, labels: int = 5) -> tuple[np.ndarray, np.ndarray]:
