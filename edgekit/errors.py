@@ -58,6 +58,10 @@ class ContextError(EdgekitError):
     """More tokens than the session's context holds."""
 
 
+class EnergyError(EdgekitError):
+    """Nothing here tells how much energy is used, or it has stopped telling."""
+
+
 class SessionBusyError(EdgekitError):
     """A second caller while a session serves the first: a session has one cache, so one caller at a time."""
 

@@ -11,7 +11,7 @@ from tiny_checkpoint import write_tiny_checkpoint
 from edgekit.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "docs/answering.md")
+PAGES = ("README.md", "docs/answering.md", "docs/energy.md")
 """Those whose Python is run."""
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = [

@@ -39,35 +39,47 @@ def command(
     ] = "auto",
     threads: options.Threads = None,
     context: options.Context = None,
+    energy: Annotated[
+        bool, typer.Option("--energy", help="Measure joules per token and per task, too, where this device tells them.")
+    ] = False,
     json: options.Json = False,
 ) -> None:  # fmt: skip
-    """Measure size, load time, peak memory, prefill and decode speed, of one runtime or of all."""
+    """Measure size, load time, peak memory, prefill and decode speed, and energy, of one runtime or of all."""
     from edgekit.cli import comparing, tables
 
     if runtime == EVERY:
         # As they were given: what is left out each runtime's measurement decides for itself.
         given = {"prompt-tokens": prompt_tokens, "new-tokens": new_tokens, "rounds": rounds, "threads": threads,
-                 "context": context}  # fmt: skip
+                 "context": context, "energy": energy or None}  # fmt: skip
         comparison = comparing.compare(bundle, {name: value for name, value in given.items() if value is not None})
         if json:
             tables.print_json(comparison)
         else:
             comparing.show(comparison)
         return
-    data = measure(bundle, prompt_tokens, new_tokens, rounds, runtime=runtime, threads=threads, context=context)
+    data = measure(
+        bundle, prompt_tokens, new_tokens, rounds, energy=energy, runtime=runtime, threads=threads, context=context
+    )
     if json:
         tables.print_json(data)
         return
     title = f"{data['name']} on {data['runtime']}, {rounds} rounds"
     tables.print_table(title, ("", "median", "interval"), _rows(data), right=(1, 2))
+    if energy:
+        from edgekit.cli import energy as joules
+
+        answer = f" + {data['new_tokens']}" if data["new_tokens"] else ""
+        joules.show(data["energy"], f"a task of {data['prompt_tokens']}{answer} tokens")
 
 
 def measure(
-    bundle: options.BundlePath, prompt_tokens: int | None, new_tokens: int, rounds: int, **loading: Any  # noqa: ANN401
+    bundle: options.BundlePath, prompt_tokens: int | None, new_tokens: int, rounds: int, *, energy: bool = False,
+    **loading: Any,  # noqa: ANN401
 ) -> dict[str, Any]:  # fmt: skip
     """Load a bundle and measure it; `loading` are options of `edgekit.load`. Returns JSON values."""
     import edgekit
     from edgekit.cli import describe, measuring
+    from edgekit.cli import energy as joules
     from edgekit.cli.progress import watch
     from edgekit.machine import peak_memory
 
@@ -81,6 +93,7 @@ def measure(
         else:
             prompt_tokens, new_tokens = prompt_tokens or min(TEXT_TOKENS, model.encoder.context), 0
             speeds = measuring.measure_encoder(model.encoder, prompt_tokens, rounds, progress)
+        used = {"energy": joules.measure(model, prompt_tokens, new_tokens, progress)} if energy else {}
         return {
             "name": model.bundle.manifest.name,
             "runtime": model.runtime,
@@ -91,6 +104,7 @@ def measure(
             "load_seconds": load_seconds,
             "peak_memory": peak_memory(),
             **{figure: vars(value) for figure, value in speeds.items()},
+            **used,
         }
 
 

@@ -68,7 +68,7 @@ def compare(path: Path, options: Mapping[str, object]) -> dict[str, Any]:
 
 def _measured(path: Path, runtime: str, options: Mapping[str, object]) -> dict[str, Any]:
     """Measure one runtime in a process of its own; what it says goes on to standard error."""
-    arguments = [f"--{name}={value}" for name, value in options.items()]
+    arguments = [f"--{name}" if value is True else f"--{name}={value}" for name, value in options.items()]
     command = [sys.executable, "-m", "edgekit", "bench", str(path), "--runtime", runtime, "--json", *arguments]
     print(f"Measuring {runtime}", file=sys.stderr, flush=True)
     with subprocess.Popen(
@@ -156,11 +156,18 @@ def show(data: dict[str, Any]) -> None:
         speeds = [words[figure][1](result[figure]["median"]) for figure in shown]
         memory = figures.size(peak) if peak else ""
         load = figures.seconds(result["load_seconds"])
-        rows.append((name, result["version"], load, *speeds, memory, figures.seconds(data["seconds"][name])))
+        used = result.get("energy", {})
+        task = figures.joules(used["task"]["joules"]) if used.get("measurable") else ""
+        rows.append((name, result["version"], load, *speeds, memory, figures.seconds(data["seconds"][name]), task))
     tokens = " + ".join(str(count) for count in data["workload"].values())
-    header = ("runtime", "version", "load", *(words[figure][0] for figure in shown), "memory", f"{tokens} tokens")
+    titles = [words[figure][0] for figure in shown]
+    header = ("runtime", "version", "load", *titles, "memory", f"{tokens} tokens", "energy")
     title = f"{data['name']}, medians of {first['rounds']} rounds"
     tables.print_table(title, header, rows, right=range(2, len(header)))
+    for name, result in results.items():
+        used = result.get("energy", {"measurable": True})
+        if not used["measurable"]:
+            print(f"\nThe energy of {name} is not measurable here: {used['reason']}")
     for name, reason in data["left_out"].items():
         print(f"\n{name} was left out: {reason}")
     remembered = "--runtime auto takes it for this bundle from now on" if data["remembered"] else data["problem"]

@@ -34,6 +34,16 @@ def rate(value: float) -> str:
     return f"{_short(value)} tok/s"
 
 
+def joules(value: float) -> str:
+    """Return an energy: 640 µJ, 12.5 mJ, 3.20 J, 1.50 kJ."""
+    return _prefixed(value, "J")
+
+
+def watts(value: float) -> str:
+    """Return a power: 850 mW, 4.21 W."""
+    return _prefixed(value, "W")
+
+
 def amount(count: float, unit: str) -> str:
     """Return what progress counts: bytes in decimal units, other units by the thousand."""
     return size(count) if unit == "B" else f"{count:,.0f} {unit}"
@@ -51,5 +61,13 @@ def _scaled(value: float, units: tuple[str, ...]) -> str:
     return f"{value:.0f} {units[index]}" if index == 0 else f"{_short(value)} {units[index]}"
 
 
+def _prefixed(value: float, unit: str) -> str:
+    for prefix, scale in (("k", 1e3), ("", 1.0), ("m", 1e-3)):
+        if abs(value) >= 0.9995 * scale:
+            return f"{_short(value / scale)} {prefix}{unit}"
+    return f"{value * 1e6:.0f} µ{unit}"
+
+
 def _short(value: float) -> str:
-    return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
+    size = abs(value)
+    return f"{value:.0f}" if size >= 99.95 else f"{value:.1f}" if size >= 9.995 else f"{value:.2f}"

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import small_encoders
 
-from edgekit import registry
+from edgekit import energy, registry
 from edgekit.bundle import Bundle
 from edgekit.cli import comparing, main, measuring
-from edgekit.errors import EdgekitError, RuntimeUnavailableError
+from edgekit.errors import EdgekitError, EnergyError, RuntimeUnavailableError
 from edgekit.progress import Silent
 
 
@@ -159,3 +161,119 @@ def test_a_process_that_fails_says_why_in_its_own_words(bundle: Path, capsys: py
     with pytest.raises(EdgekitError, match="do not fit the context of 512"):
         comparing._measured(bundle, "onnx", {"prompt-tokens": 9999})
     assert "hint: choose fewer" in capsys.readouterr().err
+
+
+SMALL = ("--prompt-tokens", 32, "--new-tokens", 4, "--rounds", 3)
+
+
+class Told:
+    """A source that tells these joules, one part of the work after another, each of which is done once."""
+
+    name, covers, interval, lag, window = "rapl", "a test", 3600.0, 0.0, 0.0
+
+    def __init__(self, *steps: float | EnergyError) -> None:
+        self.steps = list(steps)
+
+    def start(self) -> None:
+        pass
+
+    def advance(self) -> float:
+        step = self.steps.pop(0)
+        if isinstance(step, EnergyError):
+            raise step
+        return step
+
+
+@pytest.fixture
+def joules(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def tell(*steps: float | EnergyError) -> None:
+        monkeypatch.setattr(energy, "find", lambda: Told(*steps))
+
+    return tell
+
+
+def test_energy_of_tokens_and_of_a_task(
+    bundle: Path, run_json: Callable[..., dict[str, Any]], joules: Callable[..., None]
+) -> None:
+    joules(1e-6, 16.0, 6.0)  # idle, a prompt of 32 tokens, an answer of 4
+    data = run_json("bench", bundle, "--energy", *SMALL)["energy"]
+    assert data["source"] == "rapl"
+    assert data["parts"]["prefill"]["joules_per_token"] == pytest.approx(0.5)
+    assert data["parts"]["decode"]["joules_per_token"] == pytest.approx(1.5)
+    assert [data["parts"][part]["tokens"] for part in ("prefill", "decode")] == [32, 4]
+    assert data["task"]["joules"] == pytest.approx(22.0)
+    for part in data["parts"].values():
+        idle = data["idle_watts"] * part["seconds"] / part["tokens"]
+        assert part["joules_above_idle_per_token"] == pytest.approx(part["joules_per_token"] - idle)
+
+
+def test_energy_of_an_encoder_is_that_of_a_text(
+    tmp_path: Path, run_json: Callable[..., dict[str, Any]], joules: Callable[..., None]
+) -> None:
+    joules(1e-6, 2.0, 16.0)
+    path = small_encoders.bundle("embed", tmp_path)
+    data = run_json("bench", path, "--energy", "--prompt-tokens", 8, "--rounds", 3)["energy"]
+    assert data["parts"]["text"]["joules_per_token"] == pytest.approx(0.25)
+    assert data["parts"]["batch"]["joules_per_token"] == pytest.approx(0.125)
+    assert data["task"]["joules"] == pytest.approx(2.0)
+
+
+def test_energy_as_a_table(bundle: Path, joules: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+    joules(1e-6, 16.0, 6.0)
+    assert main(["bench", str(bundle), "--energy", *map(str, SMALL)]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"a token of the prompt +500 mJ +500 mJ", shown)
+    assert re.search(r"a token of the answer +1\.50 J +1\.50 J", shown)
+    assert re.search(r"a task of 32 \+ 4 tokens +22\.0 J", shown)
+    assert "By rapl: a test; " in shown
+
+
+@pytest.mark.parametrize("steps", [(EnergyError("it is gone"),), (4.0, 16.0, EnergyError("it is gone"))])
+def test_energy_readings_that_vanish_leave_no_number(
+    bundle: Path, run_json: Callable[..., dict[str, Any]], joules: Callable[..., None], steps: tuple[Any, ...]
+) -> None:
+    joules(*steps)
+    data = run_json("bench", bundle, "--energy", *SMALL)
+    assert data["energy"]["measurable"] is False
+    assert re.fullmatch(r"rapl: the readings ended after \d\.\d s: it is gone", data["energy"]["reason"])
+    assert data["decode_tokens_per_second"]["median"] > 0
+
+
+def test_where_nothing_tells_energy_it_is_said(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nothing() -> energy.Source:
+        raise EnergyError("rapl: only root may read it; battery: none", "use sudo")
+
+    monkeypatch.setattr(energy, "find", nothing)
+    assert main(["bench", str(bundle), "--energy", *map(str, SMALL)]) == 0
+    shown = capsys.readouterr().out
+    assert "Energy: not measurable here: rapl: only root may read it; battery: none\n(use sudo)" in shown
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ({"measurable": True, "task": {"joules": 12.5}}, r"onnx .* 12\.5 J *\n"),
+        ({"measurable": False, "reason": "it is gone"}, r"The energy of onnx is not measurable here: it is gone"),
+    ],
+)
+def test_energy_beside_the_speeds_of_runtimes(
+    bundle: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    told: dict[str, Any], shown: str,
+) -> None:  # fmt: skip
+    fake_results(monkeypatch, onnx=10.0)
+    one = comparing._measured
+
+    def measured(path: Path, runtime: str, options: Any) -> dict[str, Any]:
+        assert options["energy"] is True
+        return {**one(path, runtime, options), "energy": told}
+
+    monkeypatch.setattr(comparing, "_measured", measured)
+    assert main(["bench", str(bundle), "--runtime", "all", "--energy"]) == 0
+    assert re.search(shown, capsys.readouterr().out)
+
+
+def test_a_process_of_its_own_is_asked_for_the_energy(bundle: Path) -> None:
+    found = comparing._measured(bundle, "onnx", {"prompt-tokens": 8, "new-tokens": 2, "rounds": 3, "energy": True})
+    assert "measurable" in found["energy"]

@@ -35,3 +35,12 @@ def test_rates(value: float, text: str) -> None:
 def test_parts_name_their_unit_once() -> None:
     assert figures.part(512, 2556, "tokens") == "512 of 2,556 tokens"
     assert figures.part(40e6, 94.1e6, "B") == "40.0 MB of 94.1 MB"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0 µJ"), (0.0004, "400 µJ"), (0.0123, "12.3 mJ"), (0.9996, "1.00 J"), (-0.25, "-250 mJ"), (1500, "1.50 kJ")],
+)
+def test_joules(value: float, text: str) -> None:
+    assert figures.joules(value) == text
+    assert figures.watts(value) == text.replace("J", "W")
