@@ -1,4 +1,7 @@
-"""Which runtime "auto" takes: by what was measured here, else by what was measured elsewhere, else by what was read."""
+"""Which runtime "auto" takes: by what was measured here, else by what was measured elsewhere, else by what was read.
+
+What the runtime's passes cost, by which the loop decides how far to guess ahead, comes from the same measurements.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from edgekit.machine import read_cpu
 from edgekit.measured import recall
-from edgekit.speeds import CHAT, Measurement, Table, cpu_kind, read_table
+from edgekit.pass_costs import PassCosts
+from edgekit.speeds import CHAT, Measurement, Table, cpu_kind, pass_costs, read_table
 
 if TYPE_CHECKING:
     from edgekit.bundle import Bundle
@@ -58,6 +62,14 @@ def choose(bundle: Bundle, versions: Mapping[str, str], size: int, prompt_tokens
     quantization = manifest.quantization.get("mode", "none")
     return ask(read_table(), Question(cpu=this_cpu(), task=task, quantization=quantization, size=size,
                                       prompt_tokens=prompt_tokens), versions)  # fmt: skip
+
+
+def costs_of_passes(bundle: Bundle, versions: Mapping[str, str], runtime: str, size: int) -> PassCosts:
+    """Return what a runtime's passes over several tokens of a bundle cost: as measured here, else by the table."""
+    here = recall(bundle, versions)
+    if here is not None and runtime in here.passes:
+        return pass_costs(here.passes[runtime])
+    return read_table().pass_costs(this_cpu(), runtime, bundle.manifest.quantization.get("mode", "none"), size)
 
 
 def ask(table: Table, question: Question, names: Iterable[str]) -> Choice:

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import install_hint
-from edgekit.guessing import PassCosts
 
 if TYPE_CHECKING:
     from edgekit.bundle import Bundle
@@ -122,8 +121,6 @@ class Runtime(Protocol):
     name: str
     format: str
     """The format it executes."""
-    pass_costs: PassCosts
-    """What a pass over several tokens costs on a warm cache, beside one over a single token."""
 
     def available(self) -> Availability:
         """Say whether the engine is installed and suits this machine, without importing it where that is possible."""

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
-from edgekit.guessing import Drafter, Guesses, PassCosts
+from edgekit.guessing import Drafter, Guesses
+from edgekit.pass_costs import PassCosts
 from edgekit.progress import Progress
 from edgekit.sampling import Float32, Sampler
 
@@ -232,7 +233,7 @@ class Decoding:
             return new
         if len(self._drafts):
             self._guesses.learn(len(self._drafts), self._computed - self._base)
-        self._drafts = self._guesses.propose(self._history[: self._length], self._room())
+        self._drafts = self._guesses.propose(self._history[: self._length], len(new), self._room())
         self.counts.guessed_tokens += len(self._drafts)
         return np.concatenate([new, self._drafts]) if len(self._drafts) else new
 

@@ -9,25 +9,24 @@ guessed at in the same way, and the same passes are computed, whatever else the 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-Ids = npt.NDArray[np.int64]
-PassCosts = Sequence[tuple[int, float]]
-"""(tokens in one pass, its cost relative to a pass of one token), rising; between them costs are interpolated."""
+from edgekit.pass_costs import PassCosts
 
-LONGEST = 15
-"""Guesses in one pass at most: with the token before them they fill the engines' blocks of 16."""
+Ids = npt.NDArray[np.int64]
+
+LONGEST = 16
+"""Tokens in one pass at most, guesses among them: engines compute them in blocks of 16."""
 WEIGHT, DECAY = 2.0, 0.9
 """How many observations the first estimate of acceptance counts as, and what is left of one after the next pass."""
 ALLOWANCE, SHARE = 0.5, 0.015
 """What wrong guesses may cost in all: half a pass, and 1.5 % of the passes that the answer has needed without them."""
 
-RUNS = {5: 0.8, 4: 0.7, 3: 0.6, 2: 0.4}
-"""Lengths of the run of tokens that a look-up is for, longest first, and how often what followed one is right."""
+RUNS = {2: 0.4, 3: 0.6, 4: 0.7, 5: 0.8}
+"""Lengths of the run of tokens that a look-up is for, and how often what followed one is right."""
 
 
 class Draft(NamedTuple):
@@ -66,24 +65,16 @@ class PromptLookup:
 
     def propose(self, history: Ids, most: int) -> Draft:
         """Return what followed; where that reaches the end of the history, it goes round."""
-        for length in RUNS:
-            start = _latest_run(history, length)
-            if start is not None:
-                follows = history[start:]
-                return Draft(np.resize(follows, most), length)
-        return Draft(history[:0], 0)
-
-
-def _latest_run(history: Ids, length: int) -> int | None:
-    """Return where the tokens begin that followed the latest earlier run of the last `length` tokens."""
-    places = len(history) - length
-    if places < 1:
-        return None
-    found = np.ones(places, np.bool_)
-    for offset in range(length):
-        found &= history[offset : offset + places] == history[places + offset]
-    starts = np.flatnonzero(found)
-    return int(starts[-1]) + length if len(starts) else None
+        length, ends = 1, np.flatnonzero(history[:-1] == history[-1])
+        while length < max(RUNS):
+            earlier = ends[ends >= length]
+            longer = earlier[history[earlier - length] == history[-1 - length]] if len(earlier) else earlier
+            if not len(longer):
+                break
+            length, ends = length + 1, longer
+        if length not in RUNS:
+            return Draft(history[:0], 0)
+        return Draft(np.resize(history[ends[-1] + 1 :], most), length)
 
 
 class Guesses:
@@ -91,56 +82,75 @@ class Guesses:
 
     def __init__(self, drafter: Drafter, costs: PassCosts) -> None:
         self._drafter = drafter
-        sizes, relative = zip(*costs, strict=True) if costs else ((1, 2), (1.0, 2.0))
-        within = np.interp(np.arange(1, LONGEST + 2), sizes, relative)
-        # Behind the largest size that was measured, a pass costs as much more per token as a whole one would.
-        beyond = np.maximum(0, np.arange(1, LONGEST + 2) - sizes[-1])
-        self._pass_costs = within + beyond * relative[-1] / sizes[-1]
+        self._costs = [costs.of(tokens) for tokens in range(LONGEST + 1)]
+        self._change = costs.change
         self._right: defaultdict[int, float] = defaultdict(float)
         self._tried: defaultdict[int, float] = defaultdict(float)
         self._balance = 0.0
         self._passes = 0
         self._kind = 0
+        self._size = 1
+        """Tokens of the last pass."""
+        self._extra = 0.0
+        """What the guesses of the last pass cost."""
 
-    def propose(self, history: Ids, most: int) -> Ids:
-        """Return tokens, `most` at most and often none, that are worth to be computed along with the next pass."""
+    def propose(self, history: Ids, new: int, most: int) -> Ids:
+        """Return tokens, `most` at most and often none, that are worth to be computed along with the next pass.
+
+        Args:
+            history: All tokens that are known.
+            new: How many of them the pass computes anyway.
+            most: How many guesses there is room for.
+        """
         self._passes += 1
-        most = min(most, LONGEST)
-        if most < 1:
-            return history[:0]
-        # A drafter that costs something is asked only for as many as could pay.
-        free = self._drafter.cost == 0
-        most = most if free else self._best(most, self._acceptance(self._kind))
-        draft = self._drafter.propose(history, most) if most else Draft(history[:0], 0)
+        draft, count = self._draft(history, new, min(most, LONGEST - new))
         self._kind = draft.kind
-        if not len(draft.tokens):
-            return draft.tokens
-        count = self._best(len(draft.tokens), self._acceptance(draft.kind)) if free else len(draft.tokens)
+        self._extra = self._cost(count, new) if count else 0.0
+        self._size = new + count
         return draft.tokens[:count]
 
     def learn(self, guessed: int, accepted: int) -> None:
         """Take in how many of the last proposal's guesses were right, from its beginning."""
-        self._balance += 1 + accepted - self._cost(guessed)
+        self._balance += accepted - self._extra
         self._right[self._kind] = DECAY * self._right[self._kind] + accepted
         # What comes behind the first wrong guess says nothing about the guesses.
         self._tried[self._kind] = DECAY * self._tried[self._kind] + min(accepted + 1, guessed)
+
+    def _draft(self, history: Ids, new: int, most: int) -> tuple[Draft, int]:
+        """Return a draft, and how many of its tokens are worth a try."""
+        nothing = Draft(history[:0], self._kind)
+        if most < 1:
+            return nothing, 0
+        if not self._drafter.cost:
+            draft = self._drafter.propose(history, most)
+            return draft, self._best(len(draft.tokens), new, draft.kind)
+        # A drafter that costs something is asked only for as many as could pay.
+        worth = self._best(most, new, self._kind)
+        draft = self._drafter.propose(history, worth) if worth else nothing
+        return draft, len(draft.tokens)
 
     def _acceptance(self, kind: int) -> float:
         """Return the probability that the next guess is right if all before it were."""
         estimate = self._drafter.first_estimate(kind)
         return (WEIGHT * estimate + self._right[kind]) / (WEIGHT + self._tried[kind])
 
-    def _cost(self, guessed: int) -> float:
-        return float(self._pass_costs[guessed]) + guessed * self._drafter.cost
+    def _cost(self, guessed: int, new: int) -> float:
+        """Return what guesses add to the cost of a pass that computes `new` tokens anyway."""
+        added = self._costs[new + guessed] - self._costs[new] + guessed * self._drafter.cost
+        if new + guessed == self._size:
+            return added
+        # Whoever leaves the plain passes has to come back to them.
+        return added + self._change * (2 if self._size == 1 else 1)
 
-    def _best(self, most: int, acceptance: float) -> int:
+    def _best(self, most: int, new: int, kind: int) -> int:
         """Return how many guesses give the most tokens for their cost; 0 if none pays, or their allowance is spent."""
         best, best_rate = 0, 1.0
+        acceptance = self._acceptance(kind) if most > 0 else 0.0
         expected = 1.0
         for count in range(1, most + 1):
             expected += acceptance**count
-            rate = expected / self._cost(count)
-            affordable = self._balance - (self._cost(count) - 1) >= -(ALLOWANCE + SHARE * self._passes)
-            if rate > best_rate and affordable:
+            extra = self._cost(count, new)
+            rate = expected / (1 + extra)
+            if rate > best_rate and self._balance - extra >= -(ALLOWANCE + SHARE * self._passes):
                 best, best_rate = count, rate
         return best

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edgekit.bundle import Bundle
     from edgekit.choice import Choice
     from edgekit.decoder import Availability, Runtime
+    from edgekit.pass_costs import PassCosts
 
 RUNTIMES = "edgekit_runtimes"
 EXPORTERS = "edgekit_exporters"
@@ -64,8 +65,15 @@ def explain_choice(bundle: Bundle, name: str = "auto", prompt_tokens: int | None
         raise RuntimeUnavailableError(f"no runtime can open {bundle.path}: {'; '.join(reasons)}", hints[0])
     if name != "auto":
         return Choice(name, "asked for")
-    files = bundle.manifest.formats[runtime(next(iter(versions))).format].files
-    return choose(bundle, versions, sum(bundle.manifest.files[file].size for file in files), prompt_tokens)
+    return choose(bundle, versions, _size(bundle, runtime(next(iter(versions)))), prompt_tokens)
+
+
+def pass_costs(bundle: Bundle, chosen: Runtime) -> PassCosts:
+    """Return what a runtime's passes over several tokens cost with a bundle."""
+    from edgekit.choice import costs_of_passes
+
+    versions = {found.name: each.version for found, each in openers(bundle).items() if each.ok}
+    return costs_of_passes(bundle, versions, chosen.name, _size(bundle, chosen))
 
 
 def openers(bundle: Bundle, name: str = "auto") -> dict[Runtime, Availability]:
@@ -82,6 +90,11 @@ def openers(bundle: Bundle, name: str = "auto") -> dict[Runtime, Availability]:
         else:
             found[candidate] = candidate.available()
     return found
+
+
+def _size(bundle: Bundle, chosen: Runtime) -> int:
+    """Return the bytes of the format that a runtime opens."""
+    return sum(bundle.manifest.files[name].size for name in bundle.manifest.formats[chosen.format].files)
 
 
 def exporter(module: str) -> ModuleType:

@@ -14,14 +14,15 @@ import numpy.typing as npt
 
 from edgekit.decoder import Decoder, Float32, LoadOptions, Tokens
 from edgekit.errors import ContextError, EdgekitError, SessionBusyError, UsageError
-from edgekit.guessing import PassCosts
 from edgekit.kvfile import read_state, write_state
+from edgekit.pass_costs import PassCosts
 from edgekit.progress import Progress, Silent
-from edgekit.registry import choose_runtime
+from edgekit.registry import choose_runtime, pass_costs
 
 if TYPE_CHECKING:
     from edgekit.bundle import Bundle
 
+NO_COSTS = PassCosts()
 CHUNK = 512
 """Tokens computed at once in a long input: large enough for full speed, small enough to stop and to show progress."""
 
@@ -31,11 +32,11 @@ class DecoderSession:
 
     `identity` names the weights, the format and the engine; a saved cache is taken back only where it is the same.
     `border` is LongRoPE's: once the total length passes it, every position is computed with another table, so
-    crossing it, or going back over it, computes the tokens again. `pass_costs` are the runtime's.
+    crossing it, or going back over it, computes the tokens again. Without `pass_costs` nothing is guessed ahead.
     """
 
     def __init__(
-        self, decoder: Decoder, *, identity: str = "", border: int | None = None, pass_costs: PassCosts = ()
+        self, decoder: Decoder, *, identity: str = "", border: int | None = None, pass_costs: PassCosts = NO_COSTS
     ) -> None:
         self._decoder = decoder
         self.identity = identity
@@ -232,4 +233,4 @@ def open_session(bundle: Bundle, runtime: str, options: LoadOptions) -> DecoderS
     identity = f"{chosen.name} {chosen.available().version} {options.kv} {weights.hexdigest()}"
     decoder = chosen.open_decoder(bundle, options)
     border = bundle.manifest.decoder_spec.border
-    return DecoderSession(decoder, identity=identity, border=border, pass_costs=chosen.pass_costs)
+    return DecoderSession(decoder, identity=identity, border=border, pass_costs=pass_costs(bundle, chosen))

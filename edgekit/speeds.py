@@ -1,4 +1,4 @@
-"""How fast each runtime was, as measured, and which of them that makes the fastest.
+"""How fast each runtime was, as measured: which of them is the fastest, and what its passes cost.
 
 `runtime_speeds.json` holds what was measured on which kind of processor, each with its source;
 `tools/runtime_speeds.py` adds to it. It is data: a new engine or processor needs a line there, and none here.
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgekit.pass_costs import PassCosts, interpolate
 from edgekit.strict_json import Reader, parse
 
 TABLE = Path(__file__).with_name("runtime_speeds.json")
@@ -23,6 +24,16 @@ LEVEL = 1.05
 
 OTHER = "other"
 """What the table calls a processor that it does not name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passes:
+    """What a runtime's passes over several tokens cost, relative to one over a single token."""
+
+    costs: dict[str, float]
+    """By the number of tokens."""
+    change: float = 0.0
+    """As of `PassCosts`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +55,8 @@ class Measurement:
     """By runtime: tokens per second of each part of the workload."""
     memory: dict[str, int] = field(default_factory=dict)
     """By runtime: the peak of resident bytes, where it is known."""
+    passes: dict[str, Passes] = field(default_factory=dict)
+    """By runtime, where they are known."""
 
     def seconds(self, runtime: str, workload: Mapping[str, int]) -> float:
         """Return how long a runtime takes for a workload."""
@@ -83,6 +96,31 @@ class Table:
 
         return min(found, key=distance, default=None)
 
+    def pass_costs(self, cpu: str, runtime: str, quantization: str, size: int) -> PassCosts:
+        """Return what a runtime's passes over several tokens cost; none where that was never measured.
+
+        Models of the same quantization come before others, and of these the ones on the same processor. Between two
+        sizes that were measured, costs go with the logarithm of the size: the smaller a model, the less of a pass is
+        reading its weights.
+        """
+        known = [entry for entry in self.measured if runtime in entry.passes]
+        known = [entry for entry in known if entry.quantization == quantization] or known
+        known = [entry for entry in known if entry.cpu == cpu] or known
+        if not known:
+            return PassCosts()
+        known.sort(key=lambda entry: entry.size)
+        logarithms, costs = (
+            [math.log(entry.size) for entry in known],
+            [pass_costs(entry.passes[runtime]) for entry in known],
+        )
+
+        def between(values: Iterable[float]) -> float:
+            return interpolate(math.log(max(1, size)), list(zip(logarithms, values, strict=True)))
+
+        counts = sorted({tokens for each in costs for tokens, _ in each.sizes})
+        sizes = tuple((tokens, between(each.of(tokens) for each in costs)) for tokens in counts)
+        return PassCosts(sizes, between(each.change for each in costs))
+
     def order(self, cpu: str) -> Order:
         """Return the order for a processor on which nothing was measured."""
         return self.unmeasured.get(cpu, self.unmeasured[OTHER])
@@ -99,6 +137,15 @@ def cpu_kind(architecture: str, features: Iterable[str]) -> str:
     if name in ("x86_64", "amd64"):
         return "x86_64-vnni" if {"avx512_vnni", "avx_vnni"} & set(features) else "x86_64"
     return "arm64" if name in ("arm64", "aarch64") else name
+
+
+def pass_costs(passes: Passes) -> PassCosts:
+    """Return what was measured as the loop takes it: no pass costs less than a shorter one."""
+    sizes, dearest = [(1, 1.0)], 1.0
+    for tokens, cost in sorted((int(tokens), cost) for tokens, cost in passes.costs.items()):
+        dearest = max(dearest, cost)
+        sizes.append((tokens, dearest))
+    return PassCosts(tuple(sizes), max(0.0, passes.change))
 
 
 def read_table(path: Path = TABLE) -> Table:
@@ -121,4 +168,7 @@ def read_measurement(path: Path) -> Measurement:
     for name, speeds in found.speeds.items():
         if set(speeds) != set(found.workload) or min(speeds.values()) <= 0:
             reader.refuse(f"speeds[{name!r}]", "does not fit the workload")
+    for name, passes in found.passes.items():
+        if not all(tokens.isdecimal() and int(tokens) > 1 for tokens in passes.costs):
+            reader.refuse(f"passes[{name!r}]", "has a cost of no number of tokens")
     return found

@@ -36,7 +36,6 @@ class Alphabet:
 class StubRuntime:
     name = "stub"
     format = "stub"
-    pass_costs = ((1, 1.0), (16, 2.0))
 
     def __init__(self) -> None:
         self.opened: list[LoadOptions] = []

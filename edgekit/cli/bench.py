@@ -90,9 +90,10 @@ def measure(
             prompt_tokens = prompt_tokens or 512
             _check(prompt_tokens, new_tokens, model.session.context)
             speeds = measuring.measure_decoder(model.session, prompt_tokens, new_tokens, rounds, progress)
+            more = {"passes": measuring.measure_passes(model.session, prompt_tokens, rounds, progress)}
         else:
             prompt_tokens, new_tokens = prompt_tokens or min(TEXT_TOKENS, model.encoder.context), 0
-            speeds = measuring.measure_encoder(model.encoder, prompt_tokens, rounds, progress)
+            speeds, more = measuring.measure_encoder(model.encoder, prompt_tokens, rounds, progress), {}
         used = {"energy": joules.measure(model, prompt_tokens, new_tokens, progress)} if energy else {}
         return {
             "name": model.bundle.manifest.name,
@@ -104,6 +105,7 @@ def measure(
             "load_seconds": load_seconds,
             "peak_memory": peak_memory(),
             **{figure: vars(value) for figure, value in speeds.items()},
+            **{group: {name: vars(value) for name, value in values.items()} for group, values in more.items()},
             **used,
         }
 
@@ -134,4 +136,8 @@ def _rows(data: dict[str, Any]) -> list[tuple[str, str, str]]:
         if figure in data:
             value = data[figure]
             rows.append((name, words(value["median"]), f"{words(value['low'])} – {words(value['high'])}"))
+    for size, value in data.get("passes", {}).items():
+        if size != "change":
+            name = f"a pass over {size} tokens, relative to one"
+            rows.append((name, f"{value['median']:.2f}", f"{value['low']:.2f} – {value['high']:.2f}"))
     return rows

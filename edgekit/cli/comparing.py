@@ -117,7 +117,7 @@ def measurement_of(bundle: Bundle, results: list[dict[str, Any]], source: str) -
     """Return what `edgekit bench` said of several runtimes as a measurement on this machine."""
     from edgekit import registry
     from edgekit.choice import this_cpu
-    from edgekit.speeds import Measurement
+    from edgekit.speeds import Measurement, Passes
 
     first, manifest = results[0], bundle.manifest
     tokens = {"prefill": first["prompt_tokens"], "decode": first["new_tokens"], "encode": first["prompt_tokens"]}
@@ -134,6 +134,14 @@ def measurement_of(bundle: Bundle, results: list[dict[str, Any]], source: str) -
             result["runtime"]: {part: result[figure]["median"] for figure, part in parts.items()} for result in results
         },
         memory={result["runtime"]: result["peak_memory"] for result in results if result["peak_memory"]},
+        passes={
+            result["runtime"]: Passes(
+                costs={size: value["median"] for size, value in result["passes"].items() if size != "change"},
+                change=result["passes"]["change"]["median"],
+            )
+            for result in results
+            if "passes" in result
+        },
     )
 
 

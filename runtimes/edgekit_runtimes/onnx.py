@@ -37,8 +37,6 @@ class OnnxRuntime:
 
     name = "onnx"
     format = "onnx"
-    # The dearer of SmolLM2 and Phi-3 size at each number of tokens (benchmarks, part "passes").
-    pass_costs = ((1, 1.0), (2, 1.34), (4, 1.61), (8, 2.6), (16, 4.6))
 
     def available(self) -> Availability:
         """Say whether onnxruntime is installed and new enough."""

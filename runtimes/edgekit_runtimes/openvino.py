@@ -30,8 +30,6 @@ class OpenvinoRuntime:
 
     name = "openvino"
     format = "openvino"
-    # The dearer of SmolLM2 and Phi-3 size at each number of tokens (benchmarks, part "passes").
-    pass_costs = ((1, 1.0), (2, 1.32), (4, 1.39), (8, 1.57), (16, 2.25))
 
     def available(self) -> Availability:
         """Say whether openvino is installed and new enough."""

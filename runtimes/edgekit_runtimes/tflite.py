@@ -32,8 +32,6 @@ class TfliteRuntime:
 
     name = "tflite"
     format = "tflite"
-    # The dearer of SmolLM2 and Phi-3 size at each number of tokens (benchmarks, part "passes").
-    pass_costs = ((1, 1.0), (2, 2.2), (4, 2.2), (8, 2.2), (16, 2.66))
 
     def available(self) -> Availability:
         """Say which engine is installed: ai-edge-litert, new enough, or else tflite-runtime."""

@@ -16,12 +16,13 @@ from edgekit.decoding import Constraint
 from edgekit.draft_model import ModelDrafter
 from edgekit.generation import Generation, Options, Reply, generate
 from edgekit.guessing import Drafter, PromptLookup
+from edgekit.pass_costs import PassCosts
 from edgekit.rolling import Rolling
 from edgekit.sampling import Float32, Sampler, Sampling
 from edgekit.session import DecoderSession
 
 VOCAB, END = 12, 11
-CHEAP = ((1, 1.0), (16, 1.6))
+CHEAP = PassCosts(((1, 1.0), (16, 1.6)))
 
 
 def sometimes(tokens: Sequence[int]) -> int:

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from edgekit.decoding import Session
 from edgekit.draft_model import ModelDrafter
 from edgekit.generation import Options, Reply, generate
-from edgekit.guessing import ALLOWANCE, LONGEST, SHARE, Draft, Drafter, Guesses, Ids, PassCosts, PromptLookup
+from edgekit.guessing import ALLOWANCE, LONGEST, SHARE, Draft, Drafter, Guesses, Ids, PromptLookup
+from edgekit.pass_costs import PassCosts
 from edgekit.sampling import Sampling
 from edgekit.session import DecoderSession
 
-CHEAP = ((1, 1.0), (16, 1.6))
-DEAR = ((1, 1.0), (2, 1.9), (16, 15.0))
+CHEAP = PassCosts(((1, 1.0), (16, 1.6)))
+DEAR = PassCosts(((1, 1.0), (2, 1.9), (16, 15.0)))
+CHANGING = PassCosts(((1, 1.0), (16, 1.6)), change=0.3)
 
 
 def opened(rule: Rule | None = None, costs: PassCosts = CHEAP, **sizes: int) -> DecoderSession:
@@ -61,7 +63,7 @@ def test_what_followed_earlier_is_expected_again(history: list[int], most: int, 
 @given(
     prompt=st.lists(st.integers(0, 5), min_size=1, max_size=30),
     temperature=st.sampled_from([0.0, 0.7, 2.0]),
-    costs=st.sampled_from([CHEAP, DEAR, ()]),
+    costs=st.sampled_from([CHEAP, DEAR, CHANGING, PassCosts()]),
     tokens=st.integers(1, 40),
     by_model=st.booleans(),
 )
@@ -95,7 +97,7 @@ def test_a_drafts_right_model_saves_passes() -> None:
 
 
 def test_without_a_table_of_costs_nothing_is_guessed() -> None:
-    reply = answer([0, 1, 2] * 4, opened(cycling, ()), PromptLookup())
+    reply = answer([0, 1, 2] * 4, opened(cycling, PassCosts()), PromptLookup())
     assert reply.timings.guessed_tokens == 0
 
 
@@ -133,17 +135,35 @@ class Wrong:
         return Draft(np.full(most, 49, np.int64), 0)
 
 
-@pytest.mark.parametrize("costs", [CHEAP, DEAR, ((1, 1.0), (2, 1.14), (4, 1.61), (8, 2.6), (16, 4.6))])
-def test_wrong_guesses_cost_little(costs: PassCosts) -> None:
-    guesses, spent = Guesses(Wrong(), costs), 0.0
-    sizes, relative = zip(*costs, strict=True)
-    history = np.zeros(8, np.int64)
+@pytest.mark.parametrize("costs", [CHEAP, DEAR, CHANGING, PassCosts(((1, 1.0), (2, 1.1), (4, 1.6), (8, 2.6)))])
+@pytest.mark.parametrize("new", [1, 3, 16, 40])
+def test_wrong_guesses_cost_little(costs: PassCosts, new: int) -> None:
+    guesses, spent, before = Guesses(Wrong(), costs), 0.0, new
+    history = np.zeros(80, np.int64)
     for _ in range(300):
-        count = len(guesses.propose(history, 100))
-        assert count <= LONGEST
-        spent += float(np.interp(1 + count, sizes, relative)) - 1
-        guesses.learn(count, 0)
+        count = len(guesses.propose(history, new, 100))
+        assert new + count <= max(new, LONGEST)
+        spent += costs.of(new + count) - costs.of(new) + (costs.change if new + count != before else 0)
+        before = new + count
+        if count:
+            guesses.learn(count, 0)
     assert spent <= ALLOWANCE + SHARE * 300
+
+
+def test_an_engine_that_prepares_anew_for_another_number_of_tokens_is_kept_at_one() -> None:
+    cheap, changing = (
+        answer([0, 1, 2, 3, 4, 5] * 3, opened(cycling, costs, context=400), PromptLookup(), Options(max_tokens=300))
+        for costs in (CHEAP, CHANGING)
+    )
+    assert changing.tokens == cheap.tokens
+    assert changing.timings.passes < 300 / 6
+
+    sizes = []
+    guesses = Guesses(PromptLookup(), CHANGING)
+    for _ in range(9):
+        sizes.append(len(guesses.propose(np.arange(60) % 5, 1, 99)))
+        guesses.learn(sizes[-1], 3)
+    assert len(set(sizes[2:])) == 1
 
 
 @pytest.mark.slow

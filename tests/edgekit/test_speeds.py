@@ -9,8 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekit.errors import BundleError
+from edgekit.pass_costs import PassCosts
 from edgekit.registry import runtime_names
-from edgekit.speeds import CHAT, LEVEL, OTHER, Measurement, Order, Table, cpu_kind, read_measurement, read_table
+from edgekit.speeds import (
+    CHAT,
+    LEVEL,
+    OTHER,
+    Measurement,
+    Order,
+    Passes,
+    Table,
+    cpu_kind,
+    pass_costs,
+    read_measurement,
+    read_table,
+)
 
 MEASURED = Measurement(
     cpu="x86_64",
@@ -73,6 +86,29 @@ def test_the_nearest_measurement_has_the_same_processor_and_task_then_quantizati
     assert table.nearest("riscv64", "generate", "int8", 100) is None
 
 
+def test_costs_of_passes_go_by_quantization_then_processor_and_between_sizes_by_the_logarithm() -> None:
+    def passes(two: float, change: float = 0.0) -> dict[str, Passes]:
+        return {"reader": Passes(costs={"2": two, "4": two}, change=change)}
+
+    small, large = entry(passes=passes(2.0, 0.4)), entry(size=10_000, passes=passes(1.0))
+    coarse, board = entry(quantization="int4", passes=passes(3.0)), entry(cpu="arm64", passes=passes(4.0))
+    table = Table(measured=(large, small, coarse, board, entry(size=1)), unmeasured={})
+    between = table.pass_costs("x86_64", "reader", "int8", 1000)
+    assert [between.of(1), between.of(2), between.of(4), between.change] == pytest.approx([1.0, 1.5, 1.5, 0.2])
+    for size, kind, quantization, two in (
+        (1, "x86_64", "int8", 2.0), (10**9, "x86_64", "int8", 1.0), (100, "arm64", "int8", 4.0),
+        (10**9, "arm64", "int4", 3.0), (100, "riscv64", "int4", 3.0),
+    ):  # fmt: skip
+        assert table.pass_costs(kind, "reader", quantization, size).of(2) == two
+    assert table.pass_costs("x86_64", "writer", "int8", 100) == PassCosts()
+
+
+def test_no_pass_costs_less_than_a_shorter_one_and_behind_the_longest_they_grow_with_the_tokens() -> None:
+    costs = pass_costs(Passes(costs={"16": 3.0, "2": 1.9, "8": 1.5}, change=-0.1))
+    assert costs == PassCosts(((1, 1.0), (2, 1.9), (8, 1.9), (16, 3.0)), 0.0)
+    assert [costs.of(tokens) for tokens in (1, 5, 12, 32)] == pytest.approx([1.0, 1.9, 2.45, 6.0])
+
+
 def test_a_processor_that_nobody_named_has_an_order_too() -> None:
     named, rest = Order(runtimes=("a",), reason="x"), Order(runtimes=("b",), reason="y")
     table = Table(measured=(), unmeasured={"arm64": named, OTHER: rest})
@@ -133,6 +169,7 @@ def test_what_was_measured_of_openvino_and_litert() -> None:
         {"workload": {}}, {"workload": {"prefill": 0, "decode": 1}}, {"workload": {"decode": 1}}, {"size": 0},
         {"speeds": {"a": {"prefill": 1.0}}}, {"speeds": {"a": {"prefill": 0.0, "decode": 1.0}}},
         {"speeds": {"a": {"prefill": "fast", "decode": 1.0}}}, {"more": 1},
+        {"passes": {"a": {"costs": {"many": 1.5}}}}, {"passes": {"a": {"costs": {"1": 1.0}}}}, {"passes": {"a": {}}},
     ],
 )  # fmt: skip
 def test_a_damaged_measurement_is_refused(spoiled: bytes | dict[str, object], tmp_path: Path) -> None:

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import small_encoders
+from echo_decoder import EchoDecoder
 
 from edgekit import energy, registry
 from edgekit.bundle import Bundle
 from edgekit.cli import comparing, main, measuring
 from edgekit.errors import EdgekitError, EnergyError, RuntimeUnavailableError
+from edgekit.pass_costs import PassCosts
 from edgekit.progress import Silent
+from edgekit.session import DecoderSession
 
 
 class CountingSession:
@@ -42,16 +45,40 @@ def test_rounds_interleave_prefill_and_decode_after_one_that_is_not_counted() ->
     assert all(value.rounds == 4 and value.low <= value.median <= value.high for value in found.values())
 
 
+def test_what_passes_cost_is_measured_behind_the_same_tokens_alone_and_by_turns() -> None:
+    """With a clock that only the session moves: a token takes 1, a pass 10, and one of another size 5 more."""
+    now, before, sizes = 0.0, 0, []
+
+    class Clocked(EchoDecoder):
+        def step(self, tokens: Any, start: int, last: int, reach: int = 0) -> Any:
+            nonlocal now, before
+            assert start in (0, 9)
+            sizes.append((len(tokens), last))
+            now += 10 + len(tokens) + 5 * (len(tokens) != before)
+            before = len(tokens)
+            return super().step(tokens, start, last, reach)
+
+    session = DecoderSession(Clocked(context=64))
+    found = measuring.measure_passes(session, 9, 3, Silent(), lambda: now)
+    assert {name: value.median for name, value in found.items()} == pytest.approx(
+        {"2": 12 / 11, "4": 14 / 11, "8": 18 / 11, "16": 26 / 11, "change": 5 / 11}
+    )
+    assert all(tokens == last for tokens, last in sizes[1:])
+    assert measuring.measure_passes(DecoderSession(EchoDecoder(context=2)), 9, 3, Silent()) == {}
+
+
 def test_a_bundle_as_json(bundle: Path, run_json: Callable[..., dict[str, Any]]) -> None:
     data = run_json("bench", bundle, "--prompt-tokens", 32, "--new-tokens", 4, "--rounds", 3)
     assert data["runtime"] == "onnx"
     assert data["decode_tokens_per_second"]["median"] > 0
+    assert list(data["passes"]) == [*map(str, measuring.PASSES), "change"]
 
 
 def test_a_bundle_as_a_table(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", str(bundle), "--prompt-tokens", "32", "--new-tokens", "4", "--rounds", "3"]) == 0
     shown = capsys.readouterr().out
-    for row in ("size", "load time", "peak memory", "prefill of 32", "decode of 4", "time to first token"):
+    speeds = ("prefill of 32", "decode of 4", "time to first token", "a pass over 8 tokens")
+    for row in ("size", "load time", "peak memory", *speeds):
         assert row in shown
 
 
@@ -120,6 +147,7 @@ def fake_results(monkeypatch: pytest.MonkeyPatch, **decode: float | str) -> None
             "name": "tiny", "runtime": runtime, "prompt_tokens": 8, "new_tokens": 2, "rounds": 3, "size": 1,
             "load_seconds": 0.1, "peak_memory": 1_000_000, "first_token_seconds": value,
             "prefill_tokens_per_second": value, "decode_tokens_per_second": value,
+            "passes": {"2": value | {"median": 1.5}, "change": value | {"median": 0.25}},
         }  # fmt: skip
 
     monkeypatch.setattr(comparing, "_measured", measured)
@@ -136,7 +164,10 @@ def test_one_that_fails_is_told_and_the_best_of_the_others_taken(
     assert "8 + 2 tokens" in shown
     assert "tflite was left out: it is too old" in shown
     assert "onnx; remembered" in shown
-    assert registry.explain_choice(Bundle.open(bundle)).reason.startswith("measured here: onnx 1 s")
+    opened = Bundle.open(bundle)
+    assert registry.explain_choice(opened).reason.startswith("measured here: onnx 1 s")
+    # Guessing ahead goes by it as well.
+    assert registry.pass_costs(opened, registry.runtime("onnx")) == PassCosts(((1, 1.0), (2, 1.5)), 0.25)
 
 
 def test_a_memory_that_cannot_be_kept_is_told(
