@@ -95,15 +95,29 @@ class Machine:
         """The launcher."""
         return self.folder / "venv" / "bin" / "python"
 
-    def install(self, system: Path, wheel: Path) -> None:
-        """Install the wheel and all that it depends on, as `pip` does on a board; what is there already is kept."""
+    def prepare(self, system: Path) -> None:
+        """Make the board and an empty environment; what is there already is kept."""
         if not self.python.exists() or (self.folder / "root" / "usr").resolve() != (system / "usr").resolve():
             shutil.rmtree(self.folder, ignore_errors=True)
             self._make(system)
+
+    def install(self, system: Path, wheel: Path) -> None:
+        """Install the wheel and all that it depends on, as `pip` does on a board; what is there already is kept."""
         pip = [f"{next(system.glob('usr/share/python-wheels/pip-*.whl'))}/pip", "install", "-q", "--no-compile"]
         # A new wheel has the version of the old one.
         self.run(*pip, "--no-deps", "--force-reinstall", str(wheel), check=True)
         self.run(*pip, f"{wheel}[all]", *TOOLS, check=True)
+
+    def copy_packages(self, other: Machine) -> None:
+        """Take what was installed on another board: pip decides by the architecture, of which both have the same."""
+        packages = Path("lib", "python3.11", "site-packages")
+        shutil.rmtree(self.python.parents[1] / packages)
+        shutil.copytree(other.python.parents[1] / packages, self.python.parents[1] / packages, copy_function=os.link)
+        for script in other.python.parent.iterdir():
+            if script != other.python:
+                text = script.read_text(encoding="utf-8").replace(str(other.python), str(self.python))
+                self.python.with_name(script.name).write_text(text, encoding="utf-8")
+                self.python.with_name(script.name).chmod(0o755)
 
     def run(self, *arguments: str, check: bool = False, log: Path | None = None) -> int:
         """Run the board's Python and return its exit code, negative where a signal ended it."""

@@ -57,9 +57,15 @@ def run(machines: list[Machine], cache: Path, tests: list[str]) -> list[Report]:
     system, wheel = debian(cache), build_wheel(cache / "dist")
     bundles = write_bundles(cache / "bundles")
 
+    first, *others = machines
+    for machine in machines:
+        machine.prepare(system)
+    say(f"{first.board.name}: pip install {wheel.name}[all]")
+    first.install(system, wheel)
+    for machine in others:
+        machine.copy_packages(first)
+
     def test(machine: Machine) -> Report:
-        say(f"{machine.board.name}: pip install {wheel.name}[all]")
-        machine.install(system, wheel)
         say(f"{machine.board.name}: {' '.join(tests)}")
         report = run_tests(machine, tests, bundles)
         say(f"{machine.board.name}: {report.closing}")
