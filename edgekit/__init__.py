@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edgekit.knowledge import KnowledgeBase
     from edgekit.loading import load
     from edgekit.model import Model
+    from edgekit.planning import plan
     from edgekit.progress import Progress
     from edgekit.structured.grammar import Lark
     from edgekit.tokenizer import Tokenizer
@@ -40,6 +41,7 @@ __all__ = [
     "export",
     "fit",
     "load",
+    "plan",
     "render_chat",
 ]
 
@@ -53,6 +55,7 @@ _LATE = {
     "Tokenizer": "edgekit.tokenizer",
     "fit": "edgekit.classification.fitting",
     "load": "edgekit.loading",
+    "plan": "edgekit.planning",
     "render_chat": "edgekit.chat",
 }
 

@@ -18,10 +18,17 @@ from edgekit.errors import install_hint
 
 if TYPE_CHECKING:
     from edgekit.bundle import Bundle
+    from edgekit.footprint import Footprint, Use
+    from edgekit.machine import Processor
+    from edgekit.outline import FormatOutline
 
 Float32 = npt.NDArray[np.float32]
 Tokens = npt.NDArray[np.int64]
 KvPrecision = Literal["auto", "f32", "f16", "int8"]
+
+
+DEFAULT_CONTEXT = 4096
+"""Tokens of context where a model has more and nobody asks for more: every token of a cache is memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +128,16 @@ class Runtime(Protocol):
     name: str
     format: str
     """The format it executes."""
+
+    def footprint(self, outline: FormatOutline, use: Use) -> Footprint:
+        """Return the memory that a model will take, whether or not the engine is installed.
+
+        Raises:
+            UsageError: the runtime has no such cache.
+        """
+
+    def advises_against(self, quantization: str, processor: Processor) -> str:
+        """Say why "auto" should not take this runtime for such a bundle on such a processor; "" where it may."""
 
     def available(self) -> Availability:
         """Say whether the engine is installed and suits this machine, without importing it where that is possible."""

@@ -54,6 +54,10 @@ class RuntimeUnavailableError(EdgekitError):
     """No installed engine can run this bundle on this machine."""
 
 
+class MemoryShortageError(EdgekitError):
+    """A model that needs more memory than is free."""
+
+
 class ContextError(EdgekitError):
     """More tokens than the session's context holds."""
 

@@ -6,17 +6,16 @@ import os
 from typing import TYPE_CHECKING, get_args
 
 from edgekit.bundle import Bundle
-from edgekit.decoder import KvPrecision, LoadOptions
+from edgekit.decoder import DEFAULT_CONTEXT, KvPrecision, LoadOptions
 from edgekit.encoder_session import open_encoder_session
 from edgekit.errors import UsageError
+from edgekit.memory_check import check_memory
 from edgekit.model import Model
 from edgekit.registry import choose_runtime
 from edgekit.session import open_session
 
 if TYPE_CHECKING:
     from edgekit.progress import Progress
-
-DEFAULT_CONTEXT = 4096
 
 
 def load(
@@ -28,6 +27,7 @@ def load(
     progress: Progress | None = None,
     *,
     prompt_tokens: int | None = None,
+    memory_check: bool = True,
 ) -> Model:
     """Load a bundle.
 
@@ -41,8 +41,11 @@ def load(
         kv: The precision of the cache.
         progress: Is told how far files are checked, at the first load of a bundle.
         prompt_tokens: How long prompts will be, for "auto" to weigh reading against answering; None: a usual chat.
+        memory_check: Refuse what needs more memory than is free. Loaded all the same, it makes the system swap, or end
+            the process.
 
     Raises:
+        MemoryShortageError: it needs more memory than is free.
         BundleError: the bundle is missing, damaged or of another kind.
         RuntimeUnavailableError: no installed runtime can open it.
         UsageError: an option out of its range.
@@ -57,6 +60,8 @@ def load(
     chosen = choose_runtime(bundle, runtime, prompt_tokens)
     largest = bundle.manifest.formats[chosen.format].context_max or bundle.manifest.spec.context
     options = LoadOptions(context=_checked_context(context, largest), threads=threads, kv=kv)
+    if memory_check:
+        check_memory(bundle, chosen, options)
     open_any = open_session if bundle.manifest.task == "generate" else open_encoder_session
     return Model(bundle, open_any(bundle, chosen.name, options), chosen.name)
 

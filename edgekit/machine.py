@@ -59,6 +59,30 @@ class Cpu:
     logical_cores: int
 
 
+@dataclass(frozen=True)
+class Processor:
+    """What an engine chooses its kernels by."""
+
+    machine: str
+    """As `platform.machine()` has it."""
+    features: tuple[str, ...]
+    """Those of `FEATURES` that it has; empty where nobody tells."""
+
+    @property
+    def is_arm(self) -> bool:
+        """Whether it is a 64-bit Arm processor."""
+        return self.machine.lower() in ("aarch64", "arm64")
+
+    def lacks(self, feature: str) -> bool:
+        """Say whether it is a 64-bit Arm processor known to be without a feature."""
+        return self.is_arm and bool(self.features) and feature not in self.features
+
+
+def this_processor() -> Processor:
+    """Return this machine's."""
+    return Processor(platform.machine(), read_cpu().features)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Memory:
     """The machine's memory in bytes; in a container with a limit, the container's."""
@@ -129,10 +153,7 @@ def require_64bit() -> None:
 
 def lacks(feature: str, cpu: Cpu | None = None) -> bool:
     """Say whether this is a 64-bit Arm processor known to be without a feature; None reads this machine's."""
-    if platform.machine().lower() not in ("aarch64", "arm64"):
-        return False
-    features = (cpu or read_cpu()).features
-    return bool(features) and feature not in features
+    return Processor(platform.machine(), (cpu or read_cpu()).features).lacks(feature)
 
 
 def read_cpu(proc: Path = PROC, sysfs: Path = SYS, system: str = sys.platform) -> Cpu:

@@ -57,6 +57,8 @@ def explain_choice(bundle: Bundle, name: str = "auto", prompt_tokens: int | None
     from edgekit.choice import Choice, choose
 
     able = openers(bundle, name)
+    if name == "auto":
+        able = {found: _advised(found, bundle, availability) for found, availability in able.items()}
     versions = {found.name: availability.version for found, availability in able.items() if availability.ok}
     if not versions:
         reasons = [f"{found.name}: {availability.reason}" for found, availability in able.items()]
@@ -95,6 +97,17 @@ def openers(bundle: Bundle, name: str = "auto") -> dict[Runtime, Availability]:
 def _size(bundle: Bundle, chosen: Runtime) -> int:
     """Return the bytes of the format that a runtime opens."""
     return sum(bundle.manifest.files[name].size for name in bundle.manifest.formats[chosen.format].files)
+
+
+def _advised(found: Runtime, bundle: Bundle, availability: Availability) -> Availability:
+    """Return that a runtime is not available where it advises against itself."""
+    from edgekit.decoder import Availability
+    from edgekit.machine import this_processor
+
+    against = found.advises_against(bundle.manifest.quantization.get("mode", "none"), this_processor())
+    if not (availability.ok and against):
+        return availability
+    return Availability(ok=False, reason=against, hint=f"if you want it all the same: --runtime {found.name}")
 
 
 def exporter(module: str) -> ModuleType:

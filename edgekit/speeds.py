@@ -26,6 +26,38 @@ OTHER = "other"
 """What the table calls a processor that it does not name."""
 
 
+INTEGER_GAIN = {"i8mm": 8.0, "asimddp": 4.0, "avx512_vnni": 4.0, "avx_vnni": 4.0}
+"""Multiply-adds of an instruction for 8-bit numbers per one of a float32 instruction of the same width: SMMLA, SDOT,
+VPDPBUSD."""
+NO_GAIN = 4 / 3
+"""Without them: three instructions (multiply, add pairs, add) for four times as many numbers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capacity:
+    """What a machine could do at best, as `machine_speed.measure` finds it with the threads that were used."""
+
+    bandwidth: float
+    """Bytes per second read from memory."""
+    flops: float
+    """Float32 operations per second in products of matrices."""
+    integer_gain: float
+    """How many times faster its instructions multiply the 8-bit numbers of quantized models."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a model asks of a machine for a token."""
+
+    layers: int
+    multiplied: int
+    """Weights that a token is multiplied with."""
+    read: dict[str, int]
+    """By runtime: bytes of those weights in its format."""
+    cache: dict[str, int]
+    """By runtime: bytes of the cache that a later token reads of this one."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Passes:
     """What a runtime's passes over several tokens cost, relative to one over a single token."""
@@ -57,6 +89,9 @@ class Measurement:
     """By runtime: the peak of resident bytes, where it is known."""
     passes: dict[str, Passes] = field(default_factory=dict)
     """By runtime, where they are known."""
+    capacity: Capacity | None = None
+    """Of the machine, measured beside it; without it and `work` nothing is expected of other machines and models."""
+    work: Work | None = None
 
     def seconds(self, runtime: str, workload: Mapping[str, int]) -> float:
         """Return how long a runtime takes for a workload."""
@@ -124,6 +159,11 @@ class Table:
     def order(self, cpu: str) -> Order:
         """Return the order for a processor on which nothing was measured."""
         return self.unmeasured.get(cpu, self.unmeasured[OTHER])
+
+
+def integer_gain(features: Iterable[str]) -> float:
+    """Return how many times faster than floats a processor multiplies 8-bit numbers, by the best instruction it has."""
+    return max((INTEGER_GAIN.get(feature, NO_GAIN) for feature in features), default=NO_GAIN)
 
 
 def cpu_kind(architecture: str, features: Iterable[str]) -> str:

@@ -9,6 +9,9 @@ from small_tokenizers import trained
 
 from edgekit.bundle import Bundle
 from edgekit.decoder import Availability, LoadOptions
+from edgekit.footprint import Footprint, Use
+from edgekit.machine import Processor
+from edgekit.outline import FormatOutline
 
 TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}{{ m.role[0] }}:{{ m.content }}|{% endfor %}"
@@ -44,6 +47,12 @@ class StubRuntime:
 
     def available(self) -> Availability:
         return Availability(ok=True, version=self.version)
+
+    def footprint(self, outline: FormatOutline, use: Use) -> Footprint:
+        return Footprint(mapped=outline.weights, copies=0, cache=1000 * use.context, activations=0, program=0)
+
+    def advises_against(self, quantization: str, processor: Processor) -> str:
+        return ""
 
     def open_decoder(self, bundle: Bundle, options: LoadOptions) -> EchoDecoder:
         self.opened.append(options)

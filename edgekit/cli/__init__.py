@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typer import Typer
 
 COMMANDS = (
+    "plan",
     "export",
     "run",
     "chat",

@@ -37,6 +37,7 @@ def command(
     runtime: options.Runtime = "auto",
     threads: options.Threads = None,
     context: options.Context = None,
+    memory_check: options.MemoryCheck = True,
     json: options.Json = False,
 ) -> None:
     """Answer a question from a knowledge base and show the sources; say so where it knows nothing about it."""
@@ -49,7 +50,9 @@ def command(
     with (
         watch(brief=True) as progress,
         KnowledgeBase.open(folder, encoder, threads=threads, progress=progress) as base,
-        edgekit.load(model, runtime=runtime, threads=threads, context=context, progress=progress) as speaker,
+        edgekit.load(
+            model, runtime=runtime, threads=threads, context=context, memory_check=memory_check, progress=progress
+        ) as speaker,
     ):
         answer = base.ask(
             text, speaker, threshold=threshold, passages=passages, max_tokens=max_tokens, progress=progress

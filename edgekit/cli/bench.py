@@ -39,6 +39,7 @@ def command(
     ] = "auto",
     threads: options.Threads = None,
     context: options.Context = None,
+    memory_check: options.MemoryCheck = True,
     energy: Annotated[
         bool, typer.Option("--energy", help="Measure joules per token and per task, too, where this device tells them.")
     ] = False,
@@ -50,7 +51,8 @@ def command(
     if runtime == EVERY:
         # As they were given: what is left out each runtime's measurement decides for itself.
         given = {"prompt-tokens": prompt_tokens, "new-tokens": new_tokens, "rounds": rounds, "threads": threads,
-                 "context": context, "energy": energy or None}  # fmt: skip
+                 "context": context, "no-memory-check": None if memory_check else True,
+                 "energy": energy or None}  # fmt: skip
         comparison = comparing.compare(bundle, {name: value for name, value in given.items() if value is not None})
         if json:
             tables.print_json(comparison)
@@ -58,8 +60,9 @@ def command(
             comparing.show(comparison)
         return
     data = measure(
-        bundle, prompt_tokens, new_tokens, rounds, energy=energy, runtime=runtime, threads=threads, context=context
-    )
+        bundle, prompt_tokens, new_tokens, rounds, energy=energy, runtime=runtime, threads=threads, context=context,
+        memory_check=memory_check,
+    )  # fmt: skip
     if json:
         tables.print_json(data)
         return

@@ -60,6 +60,7 @@ def command(
     ] = None,
     threads: options.Threads = None,
     context: options.Context = None,
+    memory_check: options.MemoryCheck = True,
     json: options.Json = False,
 ) -> None:
     """Talk with a model; it remembers the conversation. Lines piped in are a turn each."""
@@ -77,7 +78,9 @@ def command(
         reading.checked(system, "the system message")
     with (
         watch(brief=True) as progress,
-        edgekit.load(bundle, runtime=runtime, threads=threads, context=context, progress=progress) as model,
+        edgekit.load(
+            bundle, runtime=runtime, threads=threads, context=context, memory_check=memory_check, progress=progress
+        ) as model,
         answering.drafter(draft) as guessing,
     ):
         if resume is None:

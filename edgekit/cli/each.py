@@ -33,18 +33,18 @@ def command_of(task: str, compute: Compute, summary: str) -> Callable[..., int]:
         runtime: options.Runtime = "auto",
         threads: options.Threads = None,
         context: options.Context = None,
+        memory_check: options.MemoryCheck = True,
         json: options.JsonLines = False,  # noqa: ARG001 - the output is JSON anyway
     ) -> int:
         source = Source.of(file, form, column)
-        return _run(bundle, source, task, compute, runtime=runtime, threads=threads, context=context)
+        loading = {"runtime": runtime, "threads": threads, "context": context, "memory_check": memory_check}
+        return _run(bundle, source, task, compute, loading)
 
     command.__doc__ = summary
     return command
 
 
-def _run(
-    bundle: Path, source: Source, task: str, compute: Compute, *, runtime: str, threads: int | None, context: int | None
-) -> int:
+def _run(bundle: Path, source: Source, task: str, compute: Compute, loading: dict[str, Any]) -> int:
     """Load a bundle, write a line for each text and return the exit code: 1 where a line could not be used."""
     import edgekit
     from edgekit.cli.progress import watch
@@ -53,7 +53,7 @@ def _run(
     with (
         source.open() as file,
         watch(brief=True) as progress,
-        edgekit.load(bundle, runtime=runtime, threads=threads, context=context, progress=progress) as model,
+        edgekit.load(bundle, progress=progress, **loading) as model,
     ):
         model.require(task)
         progress.start(task, source.size)

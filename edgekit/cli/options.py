@@ -30,6 +30,10 @@ Context = Annotated[
         "--context", metavar="N", min=1, help="Tokens that prompt and answer may have together; fewer need less memory."
     ),
 ]
+MemoryCheck = Annotated[
+    bool,
+    typer.Option("--memory-check/--no-memory-check", help="Refuse a model that needs more memory than is free."),
+]
 TextFile = Annotated[
     str, typer.Argument(metavar="FILE", help="A file of texts, or - for standard input.", show_default=False)
 ]

@@ -37,6 +37,7 @@ def command(
     runtime: options.Runtime = "auto",
     threads: options.Threads = None,
     context: options.Context = None,
+    memory_check: options.MemoryCheck = True,
     json: options.Json = False,
 ) -> None:
     """Compute a system prompt or a document once and store it in the bundle; without a file, show what is stored."""
@@ -52,7 +53,9 @@ def command(
         made["tools"] = reading.read_json_list(tools)
     with (
         watch(brief=True) as progress,
-        edgekit.load(bundle, runtime=runtime, threads=threads, context=context, progress=progress) as model,
+        edgekit.load(
+            bundle, runtime=runtime, threads=threads, context=context, memory_check=memory_check, progress=progress
+        ) as model,
     ):
         if made:
             _store(model, name, made)

@@ -39,6 +39,7 @@ def command(
     draft: options.Draft = "lookup",
     threads: options.Threads = None,
     context: options.Context = None,
+    memory_check: options.MemoryCheck = True,
     json: options.Json = False,
 ) -> None:
     """Answer a prompt and show the answer as it comes."""
@@ -59,7 +60,9 @@ def command(
     asked: str | list[int] = reading.read_ids(text) if ids else text
     with (
         watch(brief=True) as progress,
-        edgekit.load(bundle, runtime=runtime, threads=threads, context=context, progress=progress) as model,
+        edgekit.load(
+            bundle, runtime=runtime, threads=threads, context=context, memory_check=memory_check, progress=progress
+        ) as model,
         answering.drafter(draft) as guessing,
     ):
         stream = model.stream(asked, system=system, raw=raw, schema=form, draft=guessing, progress=progress, **settings)

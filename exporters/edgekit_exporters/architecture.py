@@ -17,6 +17,7 @@ from edgekit.spec import DecoderSpec, EncoderSpec
 from edgekit_exporters import decoder, encoder
 from edgekit_exporters.checkpoint import Checkpoint, Sentence
 from edgekit_exporters.config import Config
+from edgekit_exporters.imagined import Imagined, shaped
 from edgekit_exporters.weights import Rows, Weights
 
 ARCHITECTURES = "edgekit_exporters.architectures"
@@ -113,6 +114,8 @@ def supported() -> list[str]:
 def read_model(checkpoint: Checkpoint) -> AnyModel:
     """Return the spec and the weights of a checkpoint, checked against each other.
 
+    Where only its config is there, the weights have shapes and no values.
+
     Raises:
         UnsupportedError: an architecture, a switch or a tensor that is not handled.
         CheckpointError: something is missing or of a shape that contradicts the config.
@@ -129,6 +132,8 @@ def read_model(checkpoint: Checkpoint) -> AnyModel:
     config.finish()
     tensors.ignore("rotary_emb.inv_freq")
     tensors.finish()
+    if isinstance(checkpoint.tensors, Imagined):
+        model = replace(model, weights=shaped(weight_shapes(model.spec), model.weights))
     _check_shapes(model)
     return model if isinstance(model, Model) else _with_pooling(model, checkpoint)
 

@@ -85,7 +85,7 @@ def export(
             export_via_optimum(checkpoint, names, via_options, BundleWriter(folder, force), progress)
             return folder
         model = read_model(checkpoint)
-        options = _options(quantize, context, model, checkpoint)
+        options = write_options(quantize, context, model, checkpoint)
         check_companions(beside, model, checkpoint, options)
         with BundleWriter(folder, force) as writer:
             model, options, importance = _prepare(model, checkpoint, options, progress)
@@ -101,7 +101,8 @@ def parameters(model: AnyModel) -> int:
     return sum(math.prod(rows.shape) for rows in model.weights.values())
 
 
-def _options(quantize: str, context: int | None, model: AnyModel, checkpoint: Checkpoint) -> WriteOptions:
+def write_options(quantize: str, context: int | None, model: AnyModel, checkpoint: Checkpoint) -> WriteOptions:
+    """Return how a model is written, before it is calibrated."""
     mode = _mode(quantize, model)
     return WriteOptions(
         quantization=mode,

@@ -17,8 +17,11 @@ import numpy.typing as npt
 from edgekit.bundle import Bundle
 from edgekit.decoder import Availability, Decoder, Encoder, Float32, LoadOptions, Tokens, find_engine
 from edgekit.errors import BundleError, EdgekitError, UsageError
-from edgekit.machine import physical_cores
+from edgekit.footprint import Footprint, Use
+from edgekit.machine import Processor, physical_cores
+from edgekit.outline import FormatOutline
 from edgekit_runtimes._onnx_encoder import OnnxEncoder
+from edgekit_runtimes._onnx_footprint import footprint
 
 DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int8)": np.int8}
 
@@ -41,6 +44,14 @@ class OnnxRuntime:
     def available(self) -> Availability:
         """Say whether onnxruntime is installed and new enough."""
         return find_engine("onnxruntime", OLDEST, "onnx")
+
+    def footprint(self, outline: FormatOutline, use: Use) -> Footprint:
+        """Say what memory a model takes (`_onnx_footprint`)."""
+        return footprint(outline, use)
+
+    def advises_against(self, quantization: str, processor: Processor) -> str:  # noqa: ARG002
+        """Nothing."""
+        return ""
 
     def open_decoder(self, bundle: Bundle, options: LoadOptions) -> Decoder:
         """Load the model."""

@@ -9,11 +9,14 @@ from typing import Any
 from edgekit.bundle import Bundle
 from edgekit.decoder import Availability, Decoder, Encoder, LoadOptions, find_engine
 from edgekit.errors import UsageError
-from edgekit.machine import lacks
+from edgekit.footprint import Footprint, Use
+from edgekit.machine import Processor, this_processor
+from edgekit.outline import FormatOutline
 from edgekit.spec import DecoderSpec, GraphSpec
 from edgekit_runtimes._openvino_cache import ModelCache
 from edgekit_runtimes._openvino_encoder import OpenvinoEncoder
 from edgekit_runtimes._openvino_engine import check_places, engine, load_error, noted, read_model, settings
+from edgekit_runtimes._openvino_footprint import EXPANDS, footprint
 from edgekit_runtimes._openvino_graph import Hooks, can_be_paged, make_paged
 from edgekit_runtimes._openvino_paged import PagedDecoder
 from edgekit_runtimes._openvino_stateful import StatefulDecoder
@@ -35,9 +38,19 @@ class OpenvinoRuntime:
         """Say whether openvino is installed and new enough."""
         return find_engine("openvino", OLDEST, "openvino")
 
+    def footprint(self, outline: FormatOutline, use: Use) -> Footprint:
+        """Say what memory a model takes (`_openvino_footprint`)."""
+        spec = outline.spec
+        paged = isinstance(spec, DecoderSpec) and _is_paged(spec, use.processor)
+        return footprint(outline, use, paged=paged)
+
+    def advises_against(self, quantization: str, processor: Processor) -> str:
+        """4 bits on Arm: there are no kernels for them."""
+        return EXPANDS if quantization == "int4" and processor.is_arm else ""
+
     def form(self, bundle: Bundle) -> str:
         """Say whether a decoder's cache is paged or the engine's own state."""
-        return "paged" if _is_paged(bundle.manifest.decoder_spec) else "stateful"
+        return "paged" if _is_paged(bundle.manifest.decoder_spec, this_processor()) else "stateful"
 
     def open_decoder(self, bundle: Bundle, options: LoadOptions) -> Decoder:
         """Load the model."""
@@ -53,9 +66,9 @@ class OpenvinoRuntime:
 RUNTIME = OpenvinoRuntime()
 
 
-def _is_paged(spec: DecoderSpec) -> bool:
+def _is_paged(spec: DecoderSpec, processor: Processor) -> bool:
     # On Arm, paged attention is written for SVE alone.
-    return can_be_paged(spec) and not lacks("sve")
+    return can_be_paged(spec) and not processor.lacks("sve")
 
 
 def open_model(xml: Path, weights: Path, bundle: Bundle, options: LoadOptions) -> PagedDecoder | StatefulDecoder:
@@ -63,7 +76,7 @@ def open_model(xml: Path, weights: Path, bundle: Bundle, options: LoadOptions) -
     ov, spec = engine(), bundle.manifest.decoder_spec
     core = ov.Core()
     chosen = settings(core, options, noted(xml, "quantization"), spec.hidden_size)
-    if _is_paged(spec):
+    if _is_paged(spec, this_processor()):
         compiled = _take(ov, core, bundle, chosen, "paged", lambda: _paged(ov, core, xml, weights, spec))
         if compiled is not None:
             return PagedDecoder(ov, compiled, spec.vocab_size, options.context)

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekit.bundle import Bundle
-from edgekit.decoder import Availability, Decoder, Encoder, LoadOptions, find_engine, installed_version
+from edgekit.decoder import Availability, Decoder, Encoder, KvPrecision, LoadOptions, find_engine, installed_version
 from edgekit.errors import BundleError, RuntimeUnavailableError, UsageError, install_hint
-from edgekit.machine import lacks, physical_cores
+from edgekit.footprint import Footprint, Use
+from edgekit.machine import Processor, lacks, physical_cores
+from edgekit.outline import FormatOutline
 from edgekit_runtimes._tflite_decoder import Engine, EngineError, TfliteDecoder
 from edgekit_runtimes._tflite_encoder import TfliteEncoder
+from edgekit_runtimes._tflite_footprint import footprint
 from edgekit_runtimes._tflite_weight_cache import WeightCache
 
 if TYPE_CHECKING:
@@ -40,10 +43,18 @@ class TfliteRuntime:
             return Availability(ok=True, version=f"tflite-runtime {old}", hint=found.hint)
         return found
 
+    def footprint(self, outline: FormatOutline, use: Use) -> Footprint:
+        """Say what memory a model takes (`_tflite_footprint`)."""
+        _check_kv(use.kv)
+        return footprint(outline, use)
+
+    def advises_against(self, quantization: str, processor: Processor) -> str:  # noqa: ARG002
+        """Nothing."""
+        return ""
+
     def open_decoder(self, bundle: Bundle, options: LoadOptions) -> Decoder:
         """Load the model."""
-        if options.kv not in ("auto", "f32"):
-            raise UsageError(f"the tflite runtime has no {options.kv} cache", 'use kv="auto" or kv="f32"')
+        _check_kv(options.kv)
         path = bundle.file(FILE)
         threads = options.threads or physical_cores()
         version = installed_version("ai-edge-litert")
@@ -62,6 +73,11 @@ class TfliteRuntime:
 
 
 RUNTIME = TfliteRuntime()
+
+
+def _check_kv(kv: KvPrecision) -> None:
+    if kv not in ("auto", "f32"):
+        raise UsageError(f"the tflite runtime has no {kv} cache", 'use kv="auto" or kv="f32"')
 
 
 def _open_compiled(bundle: Bundle, path: Path, options: LoadOptions, threads: int, version: str) -> Decoder:

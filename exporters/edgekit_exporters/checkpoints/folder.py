@@ -12,6 +12,7 @@ from edgekit_exporters.checkpoints.files import DAMAGED, PositionedFile
 from edgekit_exporters.checkpoints.json_files import parse_object, read_object, read_text
 from edgekit_exporters.checkpoints.safetensors import SafetensorsRows, open_safetensors
 from edgekit_exporters.checkpoints.sentence import read_sentence
+from edgekit_exporters.imagined import Imagined
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,8 +21,10 @@ SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 
 
-def open_folder(folder: Path) -> Checkpoint:
+def open_folder(folder: Path, *, config_only: bool = False) -> Checkpoint:
     """Open a checkpoint folder; its tensors are read when they are asked for.
+
+    With `config_only` a folder without weights will do: its tensors have no values.
 
     Raises:
         CheckpointError: something is missing, damaged or contradicts itself.
@@ -46,6 +49,9 @@ def open_folder(folder: Path) -> Checkpoint:
         sentence=read_sentence(folder),
         folder=folder,
     )
+    if config_only and not any(folder.glob("*.safetensors")):
+        checkpoint.tensors = Imagined(config)
+        return checkpoint
     try:
         checkpoint.tensors = _open_tensors(folder, checkpoint)
         refusals.refuse_packed(checkpoint.tensors, folder)

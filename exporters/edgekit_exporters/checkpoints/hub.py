@@ -18,19 +18,24 @@ if TYPE_CHECKING:
     from edgekit_exporters.checkpoint import Checkpoint
 
 WANTED = ["*.json", "*.safetensors", "*.jinja", "README.md", "tokenizer.model"]
+# What a plan is made from: the tokenizer's own file, often 10 MB, says nothing about memory and speed.
+CONFIGS = ["config.json", "generation_config.json", "tokenizer_config.json", "modules.json", "sentence_*_config.json"]
 # Sub-folders hold other formats of the same weights; "consolidated" is a second copy of them.
 UNWANTED = ["*/*", "consolidated*.safetensors"]
 # sentence-transformers' steps, fetched where modules.json says that there are some.
 STEPS = ["[0-9]*_*/config.json"]
 
 
-def open_hub(repository: str, revision: str | None, progress: Progress | None = None) -> Checkpoint:
+def open_hub(
+    repository: str, revision: str | None, progress: Progress | None = None, *, config_only: bool = False
+) -> Checkpoint:
     """Fetch a repository's checkpoint (what the cache has is not fetched again) and open it.
 
     Args:
         repository: organisation/name.
         revision: a branch, tag or commit; None is the main branch.
         progress: is told the beginning and the end; on a terminal huggingface_hub shows bytes itself.
+        config_only: fetch no weights.
 
     Raises:
         MissingExtraError: huggingface_hub is not installed.
@@ -50,7 +55,10 @@ def open_hub(repository: str, revision: str | None, progress: Progress | None = 
     try:
         folder = Path(
             huggingface_hub.snapshot_download(
-                repository, revision=revision, allow_patterns=WANTED, ignore_patterns=UNWANTED
+                repository,
+                revision=revision,
+                allow_patterns=CONFIGS if config_only else WANTED,
+                ignore_patterns=UNWANTED,
             )
         )
         if (folder / MODULES).is_file():
@@ -60,7 +68,7 @@ def open_hub(repository: str, revision: str | None, progress: Progress | None = 
         raise EdgekitError(f"cannot fetch {repository}: {_first_line(error)}", _hint(error)) from error
     finally:
         watcher.finish()
-    checkpoint = open_folder(folder)
+    checkpoint = open_folder(folder, config_only=config_only)
     checkpoint.name = repository.partition("/")[2]
     # The cache names a snapshot's folder after its commit.
     checkpoint.source = Source(id=repository, revision=folder.name, licence=checkpoint.source.licence)

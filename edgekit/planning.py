@@ -1,0 +1,273 @@
+"""`edgekit plan`: whether a model fits a device, and how fast it will be on which runtime, before it is exported.
+
+Nothing of the model is read but its config. What a runtime takes in memory it says itself (`footprint`), whether or not
+it is installed; how fast it is follows from what was measured of it (`expected.py`) and from the device.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from edgekit import registry
+from edgekit.bundle import Bundle
+from edgekit.bundle_names import MANIFEST
+from edgekit.choice import Question, ask
+from edgekit.decoder import DEFAULT_CONTEXT, KvPrecision, Runtime
+from edgekit.devices import THIS, Device, find_device
+from edgekit.errors import EdgekitError, UsageError
+from edgekit.expected import Demand, expect, reads
+from edgekit.footprint import ROOM, Footprint, Use, fit, largest_context
+from edgekit.outline import FormatOutline, Outline, layer_count, multiplied, outline_of
+from edgekit.progress import Progress
+from edgekit.speeds import CHAT, Table, read_table
+
+READING = 5.0
+"""Tokens per second below which an answer comes more slowly than people read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimePlan:
+    """One runtime."""
+
+    runtime: str
+    format: str
+    files: int
+    """Bytes of the format's files."""
+    memory: Footprint
+    context_largest: int
+    """The most tokens of context that fit, up to what the model (or the bundle's format) has; 0 where none do."""
+    speeds: dict[str, float]
+    """Tokens per second: "prefill" and "decode", or "encode"; empty where nothing alike was measured."""
+    verdict: str
+    """"fits", "tight" (its weights will be read from the disk again and again) or "too large"."""
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to expect of a model on a device."""
+
+    name: str
+    task: str
+    parameters: int
+    quantization: str
+    context: int
+    """Tokens that the figures are for."""
+    context_max: int
+    """Tokens that the model, or the bundle's format, has at most."""
+    device: str
+    on: Device
+    runtimes: tuple[RuntimePlan, ...]
+    """The one that suits best first."""
+    left_out: dict[str, str]
+    """Runtimes and formats that are no option, and why."""
+    best: str | None
+    """The runtime to take: what `auto` takes of those that fit; None where none does."""
+    verdict: str
+    """"yes", "slow" or "no"."""
+    reasons: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values."""
+        data = dataclasses.asdict(self)
+        for entry, each in zip(data["runtimes"], self.runtimes, strict=True):
+            entry["memory"] |= {"own": each.memory.own, "total": each.memory.total}
+        on = data.pop("on")
+        return {**data, "device": {"name": self.device, **on}}
+
+
+def plan(
+    source: str | os.PathLike[str],
+    device: str = THIS,
+    *,
+    to: str | Sequence[str] = (),
+    quantize: str = "auto",
+    context: int | None = None,
+    runtime: str | None = None,
+    kv: KvPrecision = "auto",
+    progress: Progress | None = None,
+) -> Plan:
+    """Say whether a model fits a device and how fast it will be there.
+
+    Args:
+        source: A bundle's folder, or a checkpoint as in `export`, of which the config is enough.
+        device: The name of a device, or "this": measured now, for about a second.
+        to: For a checkpoint, the formats to consider; all if there are none.
+        quantize: For a checkpoint, as in `export`.
+        context: Tokens of prompt and answer together, or of a text; None takes what `load` takes.
+        runtime: The only runtime to consider.
+        kv: The precision of the cache, as in `load`.
+        progress: Is told of downloads.
+
+    Raises:
+        UsageError: an unknown device, runtime or quantization, or a context that the model does not have.
+        EdgekitError: the source cannot be read or is not supported.
+    """
+    if kv not in get_args(KvPrecision):
+        raise UsageError(f"kv is {kv!r}", f"choose one of: {', '.join(get_args(KvPrecision))}")
+    wanted = [registry.runtime(name) for name in (registry.runtime_names() if runtime is None else [runtime])]
+    if device != THIS:
+        find_device(device)  # a name that is wrong is told before anything is fetched
+    formats = [item.strip() for item in to.split(",") if item.strip()] if isinstance(to, str) else list(to)
+    formats = formats or sorted({each.format for each in wanted})
+    outline, context_max = _outline(source, formats, quantize, context, progress)
+    used = min(context_max, DEFAULT_CONTEXT) if context is None else context
+    return _Planner(outline, find_device(device), device, used, context_max, kv, read_table()).plan(wanted)
+
+
+def _outline(
+    source: str | os.PathLike[str], formats: list[str], quantize: str, context: int | None, progress: Progress | None
+) -> tuple[Outline, int]:
+    """Return the outline of a bundle or a checkpoint, and the longest context there can be."""
+    if (Path(source) / MANIFEST).is_file():
+        outline = outline_of(Bundle.open(source, progress))
+        kept = {name: each for name, each in outline.formats.items() if name in formats}
+        if not kept:
+            has = ", ".join(outline.formats) or "none"
+            raise UsageError(f"the bundle has no {' or '.join(formats)} format; it has: {has}")
+        outline = dataclasses.replace(outline, formats=kept)
+        longest = max(each.context_max for each in kept.values())
+    else:
+        path = str(source) if isinstance(source, os.PathLike) else source
+        outline = registry.call("outline", "outline", path, formats, quantize, context, progress)
+        longest = outline.spec.context
+    if context is not None and not 1 <= context <= longest:
+        raise UsageError(
+            f"a context of {context!r} tokens was asked for; {outline.name} takes 1 to {longest:,}",
+            "choose less, or export it with a larger --context" if longest < outline.spec.context else "choose less",
+        )
+    return outline, longest
+
+
+@dataclass(frozen=True)
+class _Planner:
+    outline: Outline
+    device: Device
+    name: str
+    context: int
+    context_max: int
+    kv: KvPrecision
+    table: Table
+
+    def plan(self, wanted: Sequence[Runtime]) -> Plan:
+        found: dict[str, RuntimePlan] = {}
+        left_out = dict(self.outline.left_out)
+        for each in wanted:
+            if each.format not in self.outline.formats:
+                left_out.setdefault(each.name, f"there is no {each.format} format")
+                continue
+            try:
+                found[each.name] = self._runtime(each)
+            except UsageError as error:
+                left_out[each.name] = error.message
+        if not found:
+            raise EdgekitError("no runtime can be planned for: " + "; ".join(f"{k}: {v}" for k, v in left_out.items()))
+        order = self._order(wanted, found)
+        fitting = [name for name in order if found[name].verdict != "too large"]
+        best = fitting[0] if fitting else None
+        verdict, reasons = self._verdict(found, best, order)
+        outline = self.outline
+        return Plan(
+            name=outline.name, task=outline.task, parameters=outline.parameters, quantization=outline.quantization,
+            context=self.context, context_max=self.context_max, device=self.name, on=self.device,
+            runtimes=tuple(found[name] for name in order), left_out=left_out, best=best, verdict=verdict,
+            reasons=reasons,
+        )  # fmt: skip
+
+    def _runtime(self, runtime: Runtime) -> RuntimePlan:
+        outline = self.outline.formats[runtime.format]
+        memory = self._footprint(runtime, outline, self.context)
+        verdict, reason = self._fit(memory)
+        against = runtime.advises_against(outline.quantization, self.device.processor)
+        return RuntimePlan(
+            runtime=runtime.name,
+            format=runtime.format,
+            files=sum(outline.files.values()),
+            memory=memory,
+            context_largest=self._largest(runtime, outline),
+            speeds=self._speeds(runtime, outline),
+            verdict=verdict,
+            reasons=tuple(filter(None, (reason, against))),
+        )
+
+    def _footprint(self, runtime: Runtime, outline: FormatOutline, context: int) -> Footprint:
+        return runtime.footprint(outline, Use(context=context, kv=self.kv, processor=self.device.processor))
+
+    def _fit(self, memory: Footprint) -> tuple[str, str]:
+        free = self.device.free
+        return ("fits", "how much memory is free is not known") if free is None else fit(memory, free)
+
+    def _largest(self, runtime: Runtime, outline: FormatOutline) -> int:
+        free = self.device.free
+        if free is None:
+            return self.context_max
+        return largest_context(
+            lambda context: self._footprint(runtime, outline, context).total <= ROOM * free, self.context_max
+        )
+
+    def _speeds(self, runtime: Runtime, outline: FormatOutline) -> dict[str, float]:
+        spec = outline.spec
+        weights, cache = reads(runtime, outline, self.device.processor, self.kv)
+        demand = Demand(
+            runtime=runtime.name,
+            cpu=self.device.kind,
+            task=self._task,
+            quantization=outline.quantization,
+            layers=layer_count(spec),
+            multiplied=multiplied(spec),
+            read=weights,
+            cache=cache,
+            position=min(CHAT["prefill"] + CHAT["decode"] // 2, self.context),
+        )
+        return expect(self.table, demand, self.device.capacity)
+
+    def _order(self, wanted: Sequence[Runtime], found: dict[str, RuntimePlan]) -> list[str]:
+        """Return the runtimes as `auto` prefers them, those it would not take last."""
+        against = {
+            each.name
+            for each in wanted
+            if each.name in found
+            and each.advises_against(self.outline.formats[each.format].quantization, self.device.processor)
+        }
+        rest, order = set(found) - against, []
+        while rest:
+            order.append(ask(self.table, self._question(found[next(iter(sorted(rest)))]), rest).runtime)
+            rest.remove(order[-1])
+        return order + sorted(against)
+
+    def _question(self, any_of_them: RuntimePlan) -> Question:
+        quantization = self.outline.quantization
+        return Question(cpu=self.device.kind, task=self._task, quantization=quantization, size=any_of_them.files)
+
+    @property
+    def _task(self) -> str:
+        return "generate" if self.outline.task == "generate" else "encode"
+
+    def _verdict(
+        self, found: dict[str, RuntimePlan], best: str | None, order: Sequence[str]
+    ) -> tuple[str, tuple[str, ...]]:
+        if best is None:
+            nearest = min(found.values(), key=lambda each: each.memory.total)
+            return "no", (f"{nearest.runtime} needs the least: {'; '.join(nearest.reasons)}", *self._ways_out(found))
+        chosen = found[best]
+        reasons = [f"{best}: {reason}" for reason in chosen.reasons]
+        if best != order[0]:
+            reasons.append(f"{order[0]}, which auto would prefer, is too large")
+        decode = chosen.speeds.get("decode")
+        slow = decode is not None and decode < READING
+        if decode is not None and slow:
+            reasons.append(f"{decode:.2g} tokens per second are slower than people read ({READING:g})")
+        return "slow" if slow or chosen.verdict == "tight" else "yes", tuple(reasons)
+
+    def _ways_out(self, found: dict[str, RuntimePlan]) -> tuple[str, ...]:
+        longest = max(each.context_largest for each in found.values())
+        if longest:
+            return (f"a context of {longest:,} tokens fits: --context {longest}",)
+        if self.outline.quantization != "int4" and self.outline.task == "generate":
+            return ("4 bits take about half the memory: --quantize int4",)
+        return ("take a smaller model, or a device with more memory",)

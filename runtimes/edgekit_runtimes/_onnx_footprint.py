@@ -1,0 +1,43 @@
+"""What ONNX Runtime takes in memory (1.32 on x86-64; measured, see `benchmarks/parts/plan.py`).
+
+When a session is opened, the weights of every product are copied into the order its kernels read (prepacking), and the
+pages they came from are given back, but for scales and zero points.
+"""
+
+from __future__ import annotations
+
+from edgekit.footprint import CACHE_BYTES, CHUNK, PYTHON, TEXTS, Footprint, Use
+from edgekit.outline import FormatOutline, cached, multiplied, width
+from edgekit.spec import DecoderSpec
+
+FILE_INT8, FILE_INT4 = 36 / 32, 20.5 / 32
+"""Bytes of a weight in the file: blocks of 32 with a float scale, at 4 bits with a zero point."""
+PACKED_INT8, PACKED_INT4 = 40 / 32, 24 / 32
+"""The same once packed: with a float for the sum of each block."""
+MAPPED_INT8, MAPPED_INT4 = 4 / 32, 4.5 / 32
+"""What stays mapped."""
+ARENA = 2.8
+"""Memory that the allocator keeps, beside what a layer's widest values need."""
+LIBRARIES, GRAPH = 26_000_000, 17_000_000
+
+
+def footprint(outline: FormatOutline, use: Use) -> Footprint:
+    """Return the memory of a model."""
+    spec, count = outline.spec, multiplied(outline.spec)
+    if outline.quantization == "none":
+        copies, mapped = float(outline.matrices), float(outline.tables)
+    else:
+        # How many weights have which precision follows from how long they are together.
+        int4 = min(count, max(0.0, (FILE_INT8 * count - outline.matrices) / (FILE_INT8 - FILE_INT4)))
+        int8 = count - int4
+        copies = PACKED_INT8 * int8 + PACKED_INT4 * int4
+        mapped = MAPPED_INT8 * int8 + MAPPED_INT4 * int4 + outline.tables
+    tokens = min(use.context, CHUNK) if isinstance(spec, DecoderSpec) else TEXTS
+    size = CACHE_BYTES["f32" if use.kv == "auto" else use.kv]
+    return Footprint(
+        mapped=round(mapped),
+        copies=round(copies),
+        cache=round(cached(spec) * use.context * size),
+        activations=round(ARENA * 4 * tokens * width(spec)),
+        program=PYTHON + LIBRARIES + GRAPH,
+    )

@@ -1,0 +1,47 @@
+"""What OpenVINO takes in memory (2026.4 on x86-64; measured, see `benchmarks/parts/plan.py`).
+
+The file of weights is mapped. At the first pass every product rearranges its weights into memory of its own; the pages
+they came from stay until the system wants them.
+"""
+
+from __future__ import annotations
+
+from edgekit.footprint import CACHE_BYTES, CHUNK, PYTHON, TEXTS, Footprint, Use
+from edgekit.outline import FormatOutline, cached, layer_count, multiplied, width
+from edgekit.spec import DecoderSpec
+
+EXPANDS = "OpenVINO has no 4-bit kernels on Arm: it expands the weights to 16 bits, four times their memory"
+EXPANDED = 2
+"""Bytes of such a weight."""
+LIBRARIES, LAYER = 48_000_000, 1_600_000
+"""The engine's code, and what it keeps of a layer of the graph."""
+NOTES = 8
+"""Bytes of scale and zero point beside a head's 8-bit keys, or values, of a token."""
+ARENA = 0.75
+"""Of a layer's widest values, as float32: much is computed in place, or in 16 bits."""
+
+
+def footprint(outline: FormatOutline, use: Use, *, paged: bool) -> Footprint:
+    """Return the memory of a model."""
+    spec = outline.spec
+    expands = outline.quantization == "int4" and use.processor.is_arm
+    tokens = min(use.context, CHUNK) if isinstance(spec, DecoderSpec) else TEXTS
+    return Footprint(
+        mapped=outline.weights,
+        copies=EXPANDED * multiplied(spec) if expands else outline.matrices,
+        cache=use.context * _token_bytes(outline, use, paged=paged),
+        activations=round(ARENA * 4 * tokens * width(spec)),
+        program=PYTHON + LIBRARIES + LAYER * layer_count(spec),
+    )
+
+
+def _token_bytes(outline: FormatOutline, use: Use, *, paged: bool) -> int:
+    """Return the bytes of the cache for a token."""
+    spec = outline.spec
+    if not isinstance(spec, DecoderSpec):
+        return 0
+    kv = use.kv
+    if kv == "auto":
+        kv = "int8" if paged and outline.quantization != "none" else "f32"
+    notes = sum(2 * layer.kv_heads * NOTES for layer in spec.layers) if kv == "int8" else 0
+    return round(cached(spec) * CACHE_BYTES[kv]) + notes

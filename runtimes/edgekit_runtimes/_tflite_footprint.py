@@ -1,0 +1,37 @@
+"""What LiteRT takes in memory (2.3 on x86-64; measured, see `benchmarks/parts/plan.py`).
+
+XNNPACK's packed weights are a mapped file; of the model's own file, the tables are read. Each signature keeps a graph,
+and memory for its values once it is used.
+"""
+
+from __future__ import annotations
+
+from edgekit.footprint import PYTHON, TEXTS, Footprint, Use
+from edgekit.outline import FormatOutline, cached, heads, layer_count, width
+from edgekit.spec import DecoderSpec
+
+PREFILL = 128
+"""Tokens that the widest signature computes at once."""
+PACKED = 0.98
+"""Bytes of packed weights for each that the model's file has."""
+SCORES = 3
+"""Copies of the scores: as they are computed, masked and normalised."""
+LIBRARIES, LAYER = 21_000_000, 230_000
+"""The engine's code, and what it keeps of a layer in each signature."""
+
+
+def footprint(outline: FormatOutline, use: Use) -> Footprint:
+    """Return the memory of a model."""
+    spec = outline.spec
+    if isinstance(spec, DecoderSpec):
+        values = 4 * PREFILL * width(spec) + SCORES * 4 * heads(spec) * PREFILL * use.context
+    else:
+        values = 4 * TEXTS * width(spec)
+    signatures = len(outline.details.get("signatures", ())) or 1
+    return Footprint(
+        mapped=round(PACKED * outline.matrices) + outline.tables,
+        copies=0,
+        cache=4 * cached(spec) * use.context,
+        activations=values,
+        program=PYTHON + LIBRARIES + LAYER * layer_count(spec) * signatures,
+    )

@@ -1,0 +1,108 @@
+"""What runtimes say of their memory, held to what was measured: peaks of fresh processes with a full cache, in bytes.
+
+Measured on Linux, x86-64 with AVX-512 VNNI, Python 3.11, ONNX Runtime 1.32, OpenVINO 2026.4 and LiteRT 2.3, by VmHWM
+behind a prompt that fills the context. No engine is needed here, and none runs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgekit import registry
+from edgekit.errors import UsageError
+from edgekit.footprint import Footprint, Use
+from edgekit.machine import Processor
+from edgekit.outline import FormatOutline, cached
+from edgekit.spec import Attention, DecoderSpec, Norm
+
+SERVER = Processor("x86_64", ("avx2", "avx512f", "avx512_vnni"))
+PI = Processor("aarch64", ("asimd", "atomics", "asimdhp", "asimddp"))
+SMOLLM2 = DecoderSpec(
+    architecture="llama", vocab_size=49152, hidden_size=576, mlp_size=1536, context=8192, norm=Norm(), tied=True,
+    layers=(Attention(heads=9, kv_heads=3, head_dim=64, scale=0.125),) * 30,
+)  # fmt: skip
+SIGNATURES = tuple(map(str, range(10)))
+FILES = {
+    ("onnx", "int8"): 152_062_208, ("onnx", "int4"): 107_448_576,
+    ("openvino", "int8"): 136_425_408, ("openvino", "int4"): 97_316_800,
+    ("tflite", "int8"): 139_856_128, ("tflite", "int4"): 98_310_400,
+}  # fmt: skip
+"""Of the weights of SmolLM2-135M."""
+PEAKS = {
+    ("onnx", "int8", 640): 382e6, ("onnx", "int4", 640): 316e6, ("onnx", "int8", 2048): 427e6,
+    ("openvino", "int8", 640): 417e6, ("openvino", "int4", 640): 353e6, ("openvino", "int8", 2048): 438e6,
+    ("tflite", "int8", 640): 341e6, ("tflite", "int4", 640): 296e6, ("tflite", "int8", 2048): 429e6,
+}  # fmt: skip
+
+
+def smollm2(runtime: str, quantization: str) -> FormatOutline:
+    return FormatOutline(
+        spec=SMOLLM2, quantization=quantization, files={"weights": FILES[runtime, quantization], "graph": 200_000},
+        context_max=2048, details={"signatures": SIGNATURES} if runtime == "tflite" else {},
+    )  # fmt: skip
+
+
+def footprint(runtime: str, outline: FormatOutline, context: int = 640, on: Processor = SERVER) -> Footprint:
+    return registry.runtime(runtime).footprint(outline, Use(context=context, kv="auto", processor=on))
+
+
+@pytest.mark.parametrize(("runtime", "quantization", "context"), PEAKS)
+def test_what_was_measured(runtime: str, quantization: str, context: int) -> None:
+    found = footprint(runtime, smollm2(runtime, quantization), context)
+    assert found.total == pytest.approx(PEAKS[runtime, quantization, context], rel=0.1)
+
+
+@pytest.mark.parametrize("runtime", registry.runtime_names())
+def test_every_token_of_context_costs_its_cache(runtime: str) -> None:
+    short, long = (footprint(runtime, smollm2(runtime, "int8"), context) for context in (1000, 2000))
+    elements = 1000 * cached(SMOLLM2)
+    assert long.cache - short.cache in (4 * elements, elements + 1000 * 2 * 30 * 3 * 8)
+    assert (long.mapped, long.copies) == (short.mapped, short.copies)
+    assert long.total >= short.total + long.cache - short.cache
+
+
+def test_only_openvino_expands_four_bits_and_only_on_arm() -> None:
+    for name in registry.runtime_names():
+        runtime = registry.runtime(name)
+        there, here = (footprint(name, smollm2(name, "int4"), on=on) for on in (PI, SERVER))
+        expands = name == "openvino"
+        assert (there.copies > 2.5 * here.copies) == expands
+        assert bool(runtime.advises_against("int4", PI)) == expands
+        for quantization, on in (("int8", PI), ("none", PI), ("int4", SERVER)):
+            assert runtime.advises_against(quantization, on) == ""
+
+
+def test_openvino_holds_a_float_cache_where_it_cannot_page() -> None:
+    paged, stateful = (footprint("openvino", smollm2("openvino", "int8"), on=on).cache for on in (SERVER, PI))
+    assert stateful == 4 * 640 * cached(SMOLLM2) > 3 * paged
+
+
+@pytest.mark.parametrize("kv", ["f32", "f16", "int8"])
+def test_the_precision_of_the_cache(kv: str) -> None:
+    use = Use(context=100, kv=kv, processor=SERVER)  # type: ignore[arg-type]
+    found = registry.runtime("onnx").footprint(smollm2("onnx", "int8"), use)
+    assert found.cache == 100 * cached(SMOLLM2) * {"f32": 4, "f16": 2, "int8": 1}[kv]
+
+
+def test_a_cache_that_a_runtime_does_not_have() -> None:
+    use = Use(context=100, kv="int8", processor=SERVER)
+    with pytest.raises(UsageError, match="the tflite runtime has no int8 cache"):
+        registry.runtime("tflite").footprint(smollm2("tflite", "int8"), use)
+
+
+def test_a_footprint_is_there_without_the_engine(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    engines = {"onnxruntime", "openvino", "ai_edge_litert", "tflite_runtime"}
+    code = f"""
+import sys
+for name in {engines!r}:
+    sys.modules[name] = None
+from edgekit import registry
+print([registry.runtime(name).advises_against("int8", None) for name in registry.runtime_names()])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['', '', '']"
