@@ -44,7 +44,23 @@ class FormatOutline:
     @property
     def matrices(self) -> int:
         """Bytes of the matrices that every token is multiplied with."""
-        return max(0, self.weights - (0 if _tied(self.spec) else self.tables))
+        return max(0, self.weights - (0 if self.tied else self.tables))
+
+    @property
+    def tied(self) -> bool:
+        """Whether a table is a matrix as well."""
+        return _tied(self.spec)
+
+    def counts(self, int8: float, int4: float) -> tuple[float, float]:
+        """Return how many weights of the matrices have 8 bits and how many 4, which follows from their bytes.
+
+        Args:
+            int8: Bytes that a weight of 8 bits takes in the file, with its share of scales.
+            int4: The same of one of 4 bits.
+        """
+        count = multiplied(self.spec)
+        few = min(count, max(0.0, (int8 * count - self.matrices) / (int8 - int4)))
+        return count - few, few
 
     def _tables(self) -> list[tuple[int, float]]:
         spec = self.spec

@@ -7,7 +7,7 @@ pages they came from are given back, but for scales and zero points.
 from __future__ import annotations
 
 from edgekit.footprint import CACHE_BYTES, CHUNK, PYTHON, TEXTS, Footprint, Use
-from edgekit.outline import FormatOutline, cached, multiplied, width
+from edgekit.outline import FormatOutline, cached, width
 from edgekit.spec import DecoderSpec
 
 FILE_INT8, FILE_INT4 = 36 / 32, 20.5 / 32
@@ -23,13 +23,11 @@ LIBRARIES, GRAPH = 26_000_000, 17_000_000
 
 def footprint(outline: FormatOutline, use: Use) -> Footprint:
     """Return the memory of a model."""
-    spec, count = outline.spec, multiplied(outline.spec)
+    spec = outline.spec
     if outline.quantization == "none":
         copies, mapped = float(outline.matrices), float(outline.tables)
     else:
-        # How many weights have which precision follows from how long they are together.
-        int4 = min(count, max(0.0, (FILE_INT8 * count - outline.matrices) / (FILE_INT8 - FILE_INT4)))
-        int8 = count - int4
+        int8, int4 = outline.counts(FILE_INT8, FILE_INT4)
         copies = PACKED_INT8 * int8 + PACKED_INT4 * int4
         mapped = MAPPED_INT8 * int8 + MAPPED_INT4 * int4 + outline.tables
     tokens = min(use.context, CHUNK) if isinstance(spec, DecoderSpec) else TEXTS

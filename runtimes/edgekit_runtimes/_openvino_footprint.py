@@ -1,7 +1,7 @@
 """What OpenVINO takes in memory (2026.4 on x86-64; measured, see `benchmarks/parts/plan.py`).
 
 The file of weights is mapped. At the first pass every product rearranges its weights into memory of its own; the pages
-they came from stay until the system wants them.
+they came from stay until the system wants them. Scales and zero points of 4-bit blocks become floats when it is loaded.
 """
 
 from __future__ import annotations
@@ -13,6 +13,10 @@ from edgekit.spec import DecoderSpec
 EXPANDS = "OpenVINO has no 4-bit kernels on Arm: it expands the weights to 16 bits, four times their memory"
 EXPANDED = 2
 """Bytes of such a weight."""
+FILE_INT8, FILE_INT4 = 1.003, 18.5 / 32
+"""Bytes of a weight in the file: per row, and in blocks of 32 with a scale of 16 bits and a zero point."""
+PACKED_INT8, PACKED_INT4 = 1.0, 24 / 32
+"""The same in memory, with both as floats."""
 LIBRARIES, LAYER = 48_000_000, 1_600_000
 """The engine's code, and what it keeps of a layer of the graph."""
 NOTES = 8
@@ -24,11 +28,17 @@ ARENA = 0.75
 def footprint(outline: FormatOutline, use: Use, *, paged: bool) -> Footprint:
     """Return the memory of a model."""
     spec = outline.spec
-    expands = outline.quantization == "int4" and use.processor.is_arm
     tokens = min(use.context, CHUNK) if isinstance(spec, DecoderSpec) else TEXTS
+    int8, int4 = outline.counts(FILE_INT8, FILE_INT4)
+    if outline.quantization == "none":
+        mapped, copies = float(outline.weights), float(outline.matrices)
+    else:
+        mapped = int8 + int4 / 2 + outline.tables * (not outline.tied)
+        expands = outline.quantization == "int4" and use.processor.is_arm
+        copies = float(EXPANDED * multiplied(spec)) if expands else PACKED_INT8 * int8 + PACKED_INT4 * int4
     return Footprint(
-        mapped=outline.weights,
-        copies=EXPANDED * multiplied(spec) if expands else outline.matrices,
+        mapped=round(mapped),
+        copies=round(copies),
         cache=use.context * _token_bytes(outline, use, paged=paged),
         activations=round(ARENA * 4 * tokens * width(spec)),
         program=PYTHON + LIBRARIES + LAYER * layer_count(spec),

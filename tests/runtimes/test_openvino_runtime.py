@@ -19,6 +19,7 @@ from tiny_checkpoint import write_tiny_checkpoint
 from edgekit.bundle import Bundle
 from edgekit.decoder import KvPrecision, LoadOptions
 from edgekit.errors import BundleError, EdgekitError, UsageError
+from edgekit.machine import Processor
 from edgekit.manifest import FileEntry
 from edgekit.session import DecoderSession, open_session
 from edgekit_exporters.export import export
@@ -126,7 +127,7 @@ def test_the_precisions_of_the_cache(kv: KvPrecision, paged: Bundle) -> None:
 
 def test_an_arm_processor_without_sve_gets_the_stateful_form(paged: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = logits(paged)
-    monkeypatch.setattr("edgekit_runtimes.openvino.lacks", lambda feature: feature == "sve")
+    monkeypatch.setattr("edgekit_runtimes.openvino.this_processor", lambda: Processor("aarch64", ("asimd",)))
     decoder = RUNTIME.open_decoder(paged, LoadOptions(context=128, threads=1))
     assert isinstance(decoder, StatefulDecoder)
     decoder.close()
