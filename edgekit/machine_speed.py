@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
+from edgekit.speeds import Capacity, integer_gain
+
 BYTES = 192 << 20
 """Read in each pass, by all threads together: more than any cache holds, and little enough for a small board."""
-ROUNDS = 7
+ROUNDS = 20
 SIZE = 768
 """Rows and columns of the matrices: three of them stay in a second-level cache, as an engine's blocks do."""
 SECONDS = 0.5
@@ -29,6 +31,15 @@ class MachineSpeed:
     """Float32 operations per second that all threads together reach in products of matrices."""
     noise: float
     """How much slower than the best the middle round was, as a share of the best: above 0.1 the machine is busy."""
+
+
+def capacity_of(speeds: Sequence[MachineSpeed], features: Iterable[str]) -> Capacity:
+    """Return what a machine can do at best, by several measurements and its processor's features."""
+    return Capacity(
+        bandwidth=max(speed.bandwidth for speed in speeds),
+        flops=max(speed.flops for speed in speeds),
+        integer_gain=integer_gain(features),
+    )
 
 
 def measure(threads: int) -> MachineSpeed:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from edgekit.bundle import Bundle
 from edgekit.cli.comparing import measurement_of
-from edgekit.speeds import TABLE, Measurement, read_table
+from edgekit.speeds import TABLE, Capacity, Measurement, read_table
 
 NEARLY = 1.25
 """Sizes that differ by less stand for the same model."""
@@ -30,7 +30,8 @@ def main() -> None:
     parser.add_argument("--source", required=True, help="the model, the machine, its threads")
     arguments = parser.parse_args()
     comparison = json.loads(arguments.measured.read_text(encoding="utf-8"))
-    new = measurement_of(Bundle.open(arguments.bundle), comparison["runtimes"], arguments.source)
+    capacity = Capacity(**comparison["capacity"])
+    new = measurement_of(Bundle.open(arguments.bundle), comparison["runtimes"], arguments.source, capacity)
     add(new)
 
 

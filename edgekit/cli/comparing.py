@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edgekit.bundle import Bundle
-    from edgekit.speeds import Measurement
+    from edgekit.speeds import Capacity, Measurement
 
 _PARTS = {"prefill_tokens_per_second": "prefill", "decode_tokens_per_second": "decode",
           "encode_tokens_per_second": "encode"}  # fmt: skip
@@ -42,6 +42,8 @@ def compare(path: Path, options: Mapping[str, object]) -> dict[str, Any]:
     from edgekit.bundle import Bundle
     from edgekit.cli import describe
     from edgekit.cli.progress import watch
+    from edgekit.machine import physical_cores, read_cpu
+    from edgekit.machine_speed import capacity_of, measure
 
     with watch(brief=True) as progress:
         bundle = Bundle.open(path, progress)
@@ -49,7 +51,7 @@ def compare(path: Path, options: Mapping[str, object]) -> dict[str, Any]:
     able = {found.name: each for found, each in registry.openers(bundle).items()}
     versions = {name: each.version for name, each in able.items() if each.ok}
     left_out = {name: f"{each.reason}; {each.hint}" for name, each in able.items() if not each.ok}
-    results = []
+    results, speeds = [], [measure(physical_cores())]
     for name in versions:
         try:
             results.append(_measured(path, name, options))
@@ -57,13 +59,19 @@ def compare(path: Path, options: Mapping[str, object]) -> dict[str, Any]:
             left_out[name] = error.message
     if not results:
         raise EdgekitError(f"none of {', '.join(versions)} could run {path}", "see what each of them said above")
+    speeds.append(measure(physical_cores()))
+    capacity = capacity_of(speeds, read_cpu().features)
     comparison = {
         "name": bundle.manifest.name,
         "size": describe.bundle_size(bundle),
         "runtimes": [{**result, "version": versions[result["runtime"]]} for result in results],
         "left_out": left_out,
+        "capacity": vars(capacity),
     }
-    return comparison | _remembered(bundle, versions, results, default_threads="threads" not in options)
+    measurement = measurement_of(
+        bundle, results, f"edgekit bench, {dt.datetime.now(tz=dt.timezone.utc):%Y-%m-%d}", capacity
+    )
+    return comparison | _remembered(bundle, versions, measurement, default_threads="threads" not in options)
 
 
 def _measured(path: Path, runtime: str, options: Mapping[str, object]) -> dict[str, Any]:
@@ -89,13 +97,11 @@ def _measured(path: Path, runtime: str, options: Mapping[str, object]) -> dict[s
 
 
 def _remembered(
-    bundle: Bundle, versions: Mapping[str, str], results: list[dict[str, Any]], *, default_threads: bool
+    bundle: Bundle, versions: Mapping[str, str], measurement: Measurement, *, default_threads: bool
 ) -> dict[str, Any]:
     """Return the fastest, and keep the measurement where it is one of the machine as it is."""
     from edgekit.measured import remember
 
-    today = dt.datetime.now(tz=dt.timezone.utc)
-    measurement = measurement_of(bundle, results, f"edgekit bench, {today:%Y-%m-%d}")
     ranked = measurement.ranked(measurement.speeds, measurement.workload)
     outcome = {
         "workload": measurement.workload,
@@ -113,16 +119,23 @@ def _remembered(
     return outcome | {"remembered": True}
 
 
-def measurement_of(bundle: Bundle, results: list[dict[str, Any]], source: str) -> Measurement:
-    """Return what `edgekit bench` said of several runtimes as a measurement on this machine."""
+def measurement_of(
+    bundle: Bundle, results: list[dict[str, Any]], source: str, capacity: Capacity | None = None
+) -> Measurement:
+    """Return what `edgekit bench` said of several runtimes as a measurement on this machine, of this capacity."""
     from edgekit import registry
     from edgekit.choice import this_cpu
+    from edgekit.expected import work_of
+    from edgekit.machine import this_processor
+    from edgekit.outline import outline_of
     from edgekit.speeds import Measurement, Passes
 
     first, manifest = results[0], bundle.manifest
     tokens = {"prefill": first["prompt_tokens"], "decode": first["new_tokens"], "encode": first["prompt_tokens"]}
     parts = {figure: part for figure, part in _PARTS.items() if figure in first}
-    files = [manifest.formats[registry.runtime(result["runtime"]).format].files for result in results]
+    formats = outline_of(bundle).formats
+    runtimes = [registry.runtime(result["runtime"]) for result in results]
+    files = [manifest.formats[each.format].files for each in runtimes]
     return Measurement(
         cpu=this_cpu(),
         task="generate" if manifest.task == "generate" else "encode",
@@ -142,6 +155,8 @@ def measurement_of(bundle: Bundle, results: list[dict[str, Any]], source: str) -
             for result in results
             if "passes" in result
         },
+        capacity=capacity,
+        work=work_of({each: formats[each.format] for each in runtimes}, this_processor()),
     )
 
 

@@ -1,7 +1,8 @@
 """What LiteRT takes in memory (2.3 on x86-64; measured, see `benchmarks/parts/plan.py`).
 
-XNNPACK's packed weights are a mapped file; of the model's own file, the tables are read. Each signature keeps a graph,
-and memory for its values once it is used.
+XNNPACK's packed weights are a mapped file, as large as what they are made of; of the model's own file, the tables are
+read, and the scales of 4-bit blocks, at which XNNPACK looks when it is loaded. Each signature keeps a graph, and memory
+for its values once it is used.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from edgekit.spec import DecoderSpec
 
 PREFILL = 128
 """Tokens that the widest signature computes at once."""
-PACKED = 0.98
-"""Bytes of packed weights for each that the model's file has."""
+FILE_INT8, FILE_INT4 = 1.003, 18 / 32
+"""Bytes of a weight in the file: per row, and in blocks of 32 with a scale of 16 bits."""
+SCALES = 2 / 32
+"""Of it, the bytes of a 4-bit weight's share of a scale."""
 SCORES = 3
 """Copies of the scores: as they are computed, masked and normalised."""
 LIBRARIES, LAYER = 21_000_000, 230_000
@@ -27,9 +30,10 @@ def footprint(outline: FormatOutline, use: Use) -> Footprint:
         values = 4 * PREFILL * width(spec) + SCORES * 4 * heads(spec) * PREFILL * use.context
     else:
         values = 4 * TEXTS * width(spec)
+    _, int4 = outline.counts(FILE_INT8, FILE_INT4) if outline.quantization != "none" else (0, 0)
     signatures = len(outline.details.get("signatures", ())) or 1
     return Footprint(
-        mapped=round(PACKED * outline.matrices) + outline.tables,
+        mapped=outline.matrices + outline.tables + round(SCALES * int4),
         copies=0,
         cache=4 * cached(spec) * use.context,
         activations=values,

@@ -1,7 +1,7 @@
 """Each part's rows as people read them: what is unknown or has no target stays empty, never a crash."""
 
 from part import Table
-from parts import imports, load, passes, quality, speed
+from parts import imports, load, passes, plan, quality, speed
 
 INTERVAL = {"median": 0.151, "low": 0.14, "high": 0.2, "rounds": 9}
 
@@ -68,3 +68,18 @@ def test_imports_are_judged_by_their_whole_interval() -> None:
     rows = [imports.row("import a", [0.1, 0.2], [0.1] * 2, target) for target in (1.5, 0.9, None)]
     assert [row["met"] for row in rows] == [True, False, None]
     assert cells(imports.tables(rows))[0] == ["`import a`", "150 ms", "100 ms", "1.50 (1.00 – 2.00)", "1.5", "pass"]
+
+
+def test_plans() -> None:
+    row = {
+        "model": "phi3 int4", "runtime": "onnx", "what": "memory", "predicted": 4.3e9, "measured": 4.2e9,
+        "allowed": 0.15, "before": 40e9, "after": 20e9, "flops": 2e11, "met": True,
+    }  # fmt: skip
+    speed_row = {**row, "what": "decode", "predicted": 10.0, "measured": 12.5, "allowed": 0.25, "met": None}
+    assert cells(plan.tables([row, speed_row])) == [
+        ["phi3 int4", "onnx", "memory", "4.30 GB", "4.20 GB", "+2%", "15%", "", "pass"],
+        [
+            *("phi3 int4", "onnx", "decode", "10.0 tok/s", "12.5 tok/s", "-20%", "25%"),
+            *("40.0 / 20.0 GB/s", "machine not steady"),
+        ],
+    ]
