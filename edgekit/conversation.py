@@ -86,11 +86,14 @@ class Chat:
             raise UsageError("the message is empty", "give a text")
         return self._answer([*self.messages, {"role": "user", "content": text}], progress)
 
-    def report(self, results: Mapping[str, Any], progress: Progress | None = None) -> Stream:
+    def report(
+        self, results: Mapping[str, Any] | Sequence[tuple[str, Any]], progress: Progress | None = None
+    ) -> Stream:
         """Tell the model what its calls returned, and return its answer as it comes.
 
         Args:
-            results: By the tool's name, anything that JSON can say.
+            results: By the tool's name, anything that JSON can say; where one tool was called several times, pairs of
+                name and result in the order of the calls.
             progress: Is told of the tokens as they are computed.
 
         Raises:
@@ -101,7 +104,7 @@ class Chat:
         try:
             said = [
                 {"role": "tool", "name": name, "content": json.dumps(result, ensure_ascii=False)}
-                for name, result in results.items()
+                for name, result in (results.items() if isinstance(results, Mapping) else results)
             ]
         except (TypeError, ValueError) as error:
             raise UsageError(f"a result is nothing that JSON can say: {error}", "give texts, numbers, lists") from error

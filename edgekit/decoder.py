@@ -65,8 +65,12 @@ class Decoder(Protocol):
     def read_cache(self, upto: int) -> Mapping[str, npt.NDArray[Any]]:
         """Return copies of the cache's arrays for positions 0..upto, by names that `write_cache` takes back."""
 
-    def write_cache(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Put back what `read_cache` gave, from position 0 on."""
+    def write_cache(self, state: Mapping[str, npt.NDArray[Any]], length: int) -> None:
+        """Put back what `read_cache(length)` gave, from position 0 on.
+
+        Raises:
+            EdgekitError: arrays of other names, types or numbers of positions.
+        """
 
     def close(self) -> None:
         """Free the engine's memory; later calls are errors."""

@@ -131,6 +131,8 @@ class Decoding:
         self._computed = 0
         """How many tokens of the history the session holds, wrong guesses behind them not counted."""
         self._prefilled = False
+        self._rolled = False
+        """Whether the prompt is another one that was not computed yet."""
         self._rows: Float32 | None = None
         self._drafts: Ids = self._history[:0]
         self._base = 0
@@ -179,7 +181,7 @@ class Decoding:
         self._length = len(prompt) + len(answer)
         self._history[: self._length] = [*prompt, *answer]
         self._rows, self._drafts = None, self._history[:0]
-        self._computed = self._session.align(self._history[: self._length - 1].tolist())
+        self._rolled = True
         return True
 
     def _choose(self) -> tuple[int, float]:
@@ -203,24 +205,29 @@ class Decoding:
 
     def _pass(self) -> None:
         """Compute all tokens that the session lacks, and guesses behind them."""
-        if self._prefilled:
-            new = self._next()
-            self._rows = self._session.forward(new, last=1 + len(self._drafts))
-            self.counts.passes += 1
-        else:
-            self._rows = self._prefill()
+        if not self._prefilled:
+            known, self._rows = self._read()
+            # Beyond the prompt it may hold forced tokens, too: of an answer that began like this one.
+            self.counts.reused_tokens = min(known, self._prompt_length)
             self._prefilled = True
+        else:
+            if self._rolled:
+                _, self._rows = self._read()
+            else:
+                new = self._next()
+                self._rows = self._session.forward(new, last=1 + len(self._drafts))
+            self.counts.passes += 1
+        self._rolled = False
         self._base = self._computed = self._length
 
-    def _prefill(self) -> Float32:
+    def _read(self) -> tuple[int, Float32]:
+        """Compute what the session lacks of a prompt and what follows it; return also how much it held already."""
         # The last token is left out, so that it is computed in any case: its logits are not in the cache.
         known = self._session.align(self._history[: self._length - 1].tolist())
-        # Beyond the prompt it may hold forced tokens, too: of an answer that began like this one.
-        self.counts.reused_tokens = min(known, self._prompt_length)
         new = self._history[known : self._length]
         self._progress.start("Reading the prompt", len(new), "tokens")
         try:
-            return self._session.forward(new, progress=self._progress)
+            return known, self._session.forward(new, progress=self._progress)
         finally:
             self._progress.finish()
 

@@ -28,7 +28,8 @@ from edgekit.errors import EdgekitError
 MAGIC = b"EDGEKV02"
 ALIGNMENT = 64
 HEADER_AT = 48
-MAX_HEADER = 64 << 20
+MAX_HEADER = 8 << 20
+"""Bytes: a context of half a million tokens, and what they say."""
 DTYPES = ("float32", "float16", "int8", "uint8", "int32")
 DAMAGED = "it is damaged: remove it and compute the text again"
 UNREADABLE = (KeyError, TypeError, ValueError, OverflowError, RecursionError)
@@ -94,6 +95,8 @@ def write_state(
     }
     text = json.dumps(header).encode()
     text += b" " * (-(len(text) + HEADER_AT) % ALIGNMENT)
+    if len(text) > MAX_HEADER:
+        raise EdgekitError(f"{path} would have a header of {len(text):,} bytes", f"{MAX_HEADER:,} are allowed")
     parts = [len(text).to_bytes(8, "little"), text, *parts]
     digest = hashlib.sha256()
     for part in parts:

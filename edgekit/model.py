@@ -359,7 +359,7 @@ class Model(Tasks):
             if draft is self:
                 raise UsageError("a model cannot guess for itself", "load a smaller one")
             check_vocabulary(draft.bundle, self.bundle)
-            return ModelDrafter(draft.session, relative_cost(draft.bundle, self.bundle))
+            return ModelDrafter(draft.session, relative_cost(draft.bundle, self.bundle), self.session.vocab_size)
         if draft != "lookup":
             raise UsageError(f"draft is {draft!r}", 'it may be "lookup", a loaded model, or None')
         return PromptLookup()

@@ -59,11 +59,11 @@ class Prefixes:
         """
         found = []
         for path in _files(self._folder):
+            name, runtime = _name(path)
             try:
                 header = read_header(path)
-                name, _, runtime = path.name.removesuffix(SUFFIX).rpartition(".")
             except StateError as error:
-                _warn(path, error.message)
+                _warn(path, error.message, f"remove it with: edgekit prefix BUNDLE --remove --name {name}")
                 continue
             fits = header.identity == self._session.identity and not (thorough and self._damaged(path))
             found.append(StoredPrefix(path, name, runtime, header.tokens, header.notes, fits))
@@ -124,6 +124,23 @@ class Prefixes:
         self._known = None
         return path
 
+    def remove(self, name: str) -> None:
+        """Remove the prefixes of a name, whatever runtime computed them, damaged ones too.
+
+        Raises:
+            UsageError: there is none.
+            EdgekitError: one cannot be removed.
+        """
+        paths = [path for path in _files(self._folder) if _name(path)[0] == name]
+        if not paths:
+            raise UsageError(f"there is no prefix {name!r}", "without options, edgekit prefix shows what is stored")
+        for path in paths:
+            try:
+                path.unlink()
+            except OSError as error:
+                raise EdgekitError(f"cannot remove {path}: {error.strerror}", "a bundle must be writable") from error
+        self._known = None
+
     def _usable(self) -> list[StoredPrefix]:
         if self._known is None:
             self._known = []
@@ -156,6 +173,11 @@ def _files(folder: Path) -> list[Path]:
         return []
 
 
-def _warn(path: Path, problem: str) -> None:
-    hint = "make it again with: edgekit prefix BUNDLE --rebuild"
+def _name(path: Path) -> tuple[str, str]:
+    """Return the name of the prefix in a file, and of the runtime that computed it."""
+    name, _, runtime = path.name.removesuffix(SUFFIX).rpartition(".")
+    return name, runtime
+
+
+def _warn(path: Path, problem: str, hint: str = "make it again with: edgekit prefix BUNDLE --rebuild") -> None:
     warnings.warn(f"the stored prefix {path} is not used: {problem}; {hint}", EdgekitWarning, stacklevel=2)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.decoding import Session
+from edgekit.session import common_prefix
 
 Float64 = npt.NDArray[np.float64]
 
@@ -22,7 +23,8 @@ def probabilities(session: Session, sequences: Sequence[Sequence[int]]) -> Float
         ContextError: one does not fit the context.
         UsageError: ids outside of the vocabulary.
     """
-    shared = _shared(sequences)
+    # At least one id of each is left over.
+    shared = min(min(common_prefix(sequences[0], ids), len(ids) - 1) for ids in sequences)
     scores = np.empty(len(sequences))
     for place, ids in enumerate(sequences):
         tail = list(ids[shared:])
@@ -32,15 +34,6 @@ def probabilities(session: Session, sequences: Sequence[Sequence[int]]) -> Float
         scores[place] = sum(_log_softmax(row, token) for row, token in zip(rows, tail, strict=True))
     weights = np.exp(scores - scores.max())
     return weights / weights.sum()
-
-
-def _shared(sequences: Sequence[Sequence[int]]) -> int:
-    """Return how many ids all sequences begin with; at least one of each is left over."""
-    shortest = min(len(ids) for ids in sequences) - 1
-    for place in range(shortest):
-        if any(ids[place] != sequences[0][place] for ids in sequences):
-            return place
-    return shortest
 
 
 def _log_softmax(row: npt.NDArray[np.float32], token: int) -> float:

@@ -138,7 +138,7 @@ class DecoderSession:
             # From here on the old contents are gone: should writing fail half-way, the session is empty, not mixed.
             self._tokens = []
             if state.tokens:
-                self._decoder.write_cache(state.arrays)
+                self._decoder.write_cache(state.arrays, len(state.tokens))
             self._tokens = list(state.tokens)
             self._long = self._is_long(len(self._tokens))
             return state.notes

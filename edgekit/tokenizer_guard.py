@@ -17,7 +17,7 @@ _SUSPECT = re.compile(r'"continuing_subword_prefix"\s*:\s*[^\sn]|\\u00[2-7]')
 
 @contextmanager
 def rust_errors() -> Iterator[None]:
-    """Turn whatever tokenizers raises, its panics among it, into a ValueError."""
+    """Turn whatever a package in Rust raises, its panics among it, into a ValueError."""
     try:
         yield
     except Exception as error:  # it raises bare Exceptions

@@ -42,7 +42,7 @@ class Reciting:
     def read_cache(self, upto: int) -> Mapping[str, Any]:
         return {"tokens": np.array(self._cache[:upto], np.float32)}
 
-    def write_cache(self, state: Mapping[str, Any]) -> None:
+    def write_cache(self, state: Mapping[str, Any], length: int) -> None:
         self._cache = state["tokens"].astype(int).tolist()
 
     def close(self) -> None:

@@ -37,7 +37,8 @@ class EchoDecoder:
     def read_cache(self, upto: int) -> Mapping[str, npt.NDArray[Any]]:
         return {"tokens": np.array(self._cache[:upto], np.float32)}
 
-    def write_cache(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+    def write_cache(self, state: Mapping[str, npt.NDArray[Any]], length: int) -> None:
+        assert len(state["tokens"]) == length
         self._cache = state["tokens"].astype(int).tolist()
 
     def close(self) -> None:

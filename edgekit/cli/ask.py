@@ -43,13 +43,10 @@ def command(
     """Answer a question from a knowledge base and show the sources; say so where it knows nothing about it."""
     import edgekit
     from edgekit.cli import tables
-    from edgekit.cli.progress import watch
-    from edgekit.knowledge import KnowledgeBase
 
     text = reading.read_prompt(question)
     with (
-        watch(brief=True) as progress,
-        KnowledgeBase.open(folder, encoder, threads=threads, progress=progress) as base,
+        knowledge.opened(folder, encoder, threads) as (base, progress),
         edgekit.load(
             model, runtime=runtime, threads=threads, context=context, memory_check=memory_check, progress=progress
         ) as speaker,

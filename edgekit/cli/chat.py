@@ -105,6 +105,7 @@ class Talk:
     def __init__(self, conversation: "Chat", *, progress: "Progress", silent: bool) -> None:
         self._conversation, self._progress, self._silent = conversation, progress, silent
         self.turns: list[dict[str, Any]] = []
+        """Where they are shown at the end, and not as they come: a chat may go on for days."""
 
     def talk(self, lines: Iterator[str], *, patient: bool) -> None:
         """Answer line after line; `patient` goes on after a line that cannot be answered, as with a person."""
@@ -131,7 +132,8 @@ class Talk:
                 raise
             say(error.message, error.hint if isinstance(error, UsageError) else "/reset forgets the conversation")
             return
-        self.turns.append({"prompt": text, **answering.reply_json(reply)})
+        if self._silent:
+            self.turns.append({"prompt": text, **answering.reply_json(reply)})
         if patient:
             answering.print_speed(reply)
 

@@ -6,6 +6,8 @@ import dataclasses
 import re
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +16,8 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgekit.knowledge import Passage
+    from edgekit.knowledge import KnowledgeBase, Passage
+    from edgekit.progress import Progress
 
 BasePath = Annotated[Path, typer.Argument(metavar="KB", help="The folder of a knowledge base.", show_default=False)]
 Encoder = Annotated[
@@ -25,6 +28,21 @@ Encoder = Annotated[
 # A knowledge base may come from a stranger: nothing in it moves the cursor or colours the terminal.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _WIDTH = 100
+
+
+@contextmanager
+def opened(
+    folder: Path, encoder: Path | None, threads: int | None, runtime: str = "auto"
+) -> Iterator[tuple[KnowledgeBase, Progress]]:
+    """Open a knowledge base for a command, with the progress that is shown meanwhile."""
+    from edgekit.cli.progress import watch
+    from edgekit.knowledge import KnowledgeBase
+
+    with (
+        watch(brief=True) as progress,
+        KnowledgeBase.open(folder, encoder, runtime=runtime, threads=threads, progress=progress) as base,
+    ):
+        yield base, progress
 
 
 def printable(text: str) -> str:

@@ -64,7 +64,7 @@ def command(
                 if not prefix.fits and prefix.runtime == model.runtime:
                     _store(model, prefix.name, _made_of(prefix))
         elif remove:
-            _remove(model, name)
+            model.prefixes.remove(name)
         stored = model.prefixes.stored(thorough=True)
         used = model.runtime
     if json:
@@ -107,14 +107,6 @@ def _made_of(prefix: "StoredPrefix") -> dict[str, Any]:
             f"remove it: edgekit prefix --remove --name {prefix.name}",
         )
     return made
-
-
-def _remove(model: "Model", name: str) -> None:
-    chosen = [prefix for prefix in model.prefixes.stored(thorough=True) if prefix.name == name]
-    if not chosen:
-        raise UsageError(f"there is no prefix {name!r}", "without options, edgekit prefix shows what is stored")
-    for prefix in chosen:
-        prefix.path.unlink()
 
 
 def _facts(prefix: "StoredPrefix") -> dict[str, Any]:

@@ -23,14 +23,9 @@ def command(
 ) -> None:
     """Show the passages of a knowledge base that fit a query best, by meaning and by words."""
     from edgekit.cli import tables
-    from edgekit.cli.progress import watch
-    from edgekit.knowledge import KnowledgeBase
 
     text = reading.read_prompt(query)
-    with (
-        watch(brief=True) as progress,
-        KnowledgeBase.open(folder, encoder, runtime=runtime, threads=threads, progress=progress) as base,
-    ):
+    with knowledge.opened(folder, encoder, threads, runtime) as (base, _):
         passages = base.search(text, limit)
     if json:
         tables.print_json({"query": text, "passages": [knowledge.passage_json(passage) for passage in passages]})

@@ -12,6 +12,7 @@ import numpy as np
 from edgekit.errors import BundleError, EdgekitError, MissingExtraError, UsageError
 from edgekit.sampling import Float32
 from edgekit.structured.grammar import Grammar
+from edgekit.tokenizer_guard import rust_errors
 
 
 class Vocabulary:
@@ -33,8 +34,9 @@ class Vocabulary:
         data = json.loads(tokenizer.read_text("utf-8"))
         data["truncation"] = data["padding"] = None
         try:
-            self.tokens = LLTokenizer(json.dumps(data), n_vocab=vocab_size, eos_token=sorted(eos_ids))
-        except (ValueError, TypeError, RuntimeError) as error:
+            with rust_errors():
+                self.tokens = LLTokenizer(json.dumps(data), n_vocab=vocab_size, eos_token=sorted(eos_ids))
+        except ValueError as error:
             raise BundleError(
                 f"llguidance cannot read {tokenizer}: {error!s:.200}", "export the bundle again"
             ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -59,15 +60,19 @@ def answer(
         raise UsageError("an answer needs a question and passages", "give a text and a list of texts")
     options: Settings = {"temperature": 0.0, "max_tokens": MAX_TOKENS, **settings}
     room = model.session.context - (options["max_tokens"] or MAX_TOKENS)
+
+    def tokens(count: int) -> int:
+        return count_tokens(model, _messages(task, question, passages[:count]))
+
     count = len(passages)
-    while count_tokens(model, asked := _messages(task, question, passages[:count])) > room:
-        count -= 1
-        if not count:
-            raise ContextError(
-                f"a context of {model.session.context} tokens does not hold the first passage and an answer",
-                "give shorter passages, or load the bundle with a larger context",
-            )
-    reply = model.generate(asked, schema=schema(count), **options)
+    if tokens(count) > room:
+        count = bisect.bisect_right(range(1, count), room, key=tokens)
+    if not count:
+        raise ContextError(
+            f"a context of {model.session.context} tokens does not hold the first passage and an answer",
+            "give shorter passages, or load the bundle with a larger context",
+        )
+    reply = model.generate(_messages(task, question, passages[:count]), schema=schema(count), **options)
     if reply.value is None:
         raise EdgekitError(f"the answer was cut after {len(reply.tokens)} tokens", "allow more max_tokens")
     value: dict[str, Any] = reply.value

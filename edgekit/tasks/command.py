@@ -74,12 +74,14 @@ def command(
         settings: Those of `Model.generate` for the arguments; greedy and 128 tokens at most unless they are given.
 
     Raises:
-        UsageError: an empty text, or no tools.
+        UsageError: an empty text, no tools, or one that is called "none".
         EdgekitError: the arguments were cut before they were whole.
     """
     if not text.strip():
         raise UsageError("the text is empty", "give what was said")
     known = tools_of(tools)
+    if any(tool.name == NONE for tool in known):
+        raise UsageError(f"a tool is called {NONE!r}, which stands for none of them here", "rename it")
     described = "\n".join(_described(tool) for tool in known)
     messages = Task(fill_places(task.system, tools=described), task.prompt).messages(text=text, tools=described)
     names = [*(tool.name for tool in known), NONE]

@@ -64,17 +64,18 @@ class PagedDecoder:
                 array[-1, :, within:] = 0
         return state
 
-    def write_cache(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+    def write_cache(self, state: Mapping[str, npt.NDArray[Any]], length: int) -> None:
         """Write into the blocks that the engine computes in."""
         if set(state) != set(self._cache):
             raise EdgekitError("the saved cache has other layers than this model", "it belongs to another bundle")
+        blocks = -(-length // self._block_size)
         for name, array in self._cache.items():
             saved = state[name]
-            if saved.dtype != array.dtype or saved.shape[1:] != array.shape[1:] or len(saved) > len(array):
+            if saved.dtype != array.dtype or saved.shape != (blocks, *array.shape[1:]):
                 raise EdgekitError(
                     f"the saved cache of {name} has the shape {saved.shape}", "it belongs to another bundle"
                 )
-            array[: len(saved)] = saved
+            array[:blocks] = saved
 
     def close(self) -> None:
         """Drop the model and the cache."""

@@ -55,14 +55,14 @@ class StatefulDecoder:
         """Return [kv_heads, upto, head_dim] of each variable."""
         return {name: array[0] for name, array in self._get(upto).items()}
 
-    def write_cache(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+    def write_cache(self, state: Mapping[str, npt.NDArray[Any]], length: int) -> None:
         """Set the variables."""
         states = {variable.name: variable for variable in self._request.query_state()}
         if set(state) != set(states):
             raise EdgekitError("the saved cache has other layers than this model", "it belongs to another bundle")
         for name, array in state.items():
             shape = states[name].state.shape
-            if array.dtype != np.float32 or array.ndim != 3 or array.shape[::2] != (shape[1], shape[3]):
+            if array.dtype != np.float32 or array.shape != (shape[1], length, shape[3]):
                 raise EdgekitError(
                     f"the saved cache of {name} has the shape {array.shape}", "it belongs to another bundle"
                 )

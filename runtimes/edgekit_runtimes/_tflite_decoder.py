@@ -86,13 +86,13 @@ class TfliteDecoder:
         cache = self._engine.cache
         return {name: cache[name][: upto * width].reshape(upto, width).copy() for name, width in self._widths.items()}
 
-    def write_cache(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+    def write_cache(self, state: Mapping[str, npt.NDArray[Any]], length: int) -> None:
         """Write into the arrays that the engine computes in."""
         if set(state) != set(self._widths):
             raise EdgekitError("the saved cache has other layers than this model", "it belongs to another bundle")
         for name, width in self._widths.items():
             saved = state[name]
-            if saved.dtype != np.float32 or saved.ndim != 2 or saved.shape[1] != width or len(saved) > self.context:
+            if saved.dtype != np.float32 or saved.shape != (length, width):
                 raise EdgekitError(
                     f"the saved cache of {name} has the shape {saved.shape}", "it belongs to another bundle"
                 )

@@ -114,17 +114,17 @@ class OnnxDecoder:
         """Return [kv_heads, upto, head_dim] of each layer and part."""
         return {name: value.numpy()[0, :, :upto].copy() for name, value in self._cache.items()}
 
-    def write_cache(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+    def write_cache(self, state: Mapping[str, npt.NDArray[Any]], length: int) -> None:
         """Write into the arrays that the engine computes in."""
         if set(state) != set(self._cache):
             raise EdgekitError("the saved cache has other layers than this model", "it belongs to another bundle")
         for name, value in self._cache.items():
             array, saved = value.numpy(), state[name]
-            if saved.dtype != array.dtype or saved.shape[::2] != array.shape[1::2] or saved.shape[1] > self.context:
+            if saved.dtype != array.dtype or saved.shape != (array.shape[1], length, array.shape[3]):
                 raise EdgekitError(
                     f"the saved cache of {name} has the shape {saved.shape}", "it belongs to another bundle"
                 )
-            array[0, :, : saved.shape[1]] = saved
+            array[0, :, :length] = saved
 
     def close(self) -> None:
         """Drop the session and the cache."""

@@ -14,7 +14,7 @@ from opened import Opened
 from edgekit.bundle import Bundle
 from edgekit.decoder import LoadOptions
 from edgekit.errors import ContextError, EdgekitError
-from edgekit.kvfile import StateError
+from edgekit.kvfile import StateError, read_state, write_state
 from edgekit.registry import runtime_names
 from edgekit.session import DecoderSession, open_session
 
@@ -117,6 +117,22 @@ def test_a_smaller_context_refuses_what_does_not_fit_and_takes_what_does(
     with pytest.raises(EdgekitError, match="the session is closed"):
         small.save(tmp_path / "x")
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("held", [11, 13, 70])
+def test_a_file_whose_cache_is_of_another_length_is_refused(
+    opened: Opened, session: DecoderSession, held: int, tmp_path: Path
+) -> None:
+    """A whole file with a right hash, which somebody else wrote."""
+    session.forward(opened.ids[:held])
+    session.save(tmp_path / "state")
+    state = read_state(tmp_path / "state", session.identity)
+    tokens = opened.ids[: held + 30 if held < 70 else 20]
+    write_state(tmp_path / "state", session.identity, tokens, {k: v.copy() for k, v in state.arrays.items()})
+    with pytest.raises(EdgekitError, match=r"the saved cache of .* has the shape"):
+        session.restore(tmp_path / "state")
+    assert session.length == 0
+    opened.check(opened.ids[:13], session.forward(opened.ids[:13]))
 
 
 def test_a_damaged_file_leaves_the_session_as_it_was(opened: Opened, session: DecoderSession, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from edgekit.bundle_writer import BundleWriter
 from edgekit.loading import load
 from edgekit.manifest import FormatEntry
 from edgekit.model import Model
+from edgekit.pass_costs import PassCosts
 
 
 @pytest.fixture
@@ -22,6 +23,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> StubRuntime:
     made = StubRuntime()
     monkeypatch.setattr(registry, "runtime_names", lambda: ["stub"])
     monkeypatch.setattr(registry, "runtime", lambda name: made)
+    monkeypatch.setattr("edgekit.session.pass_costs", lambda bundle, chosen: PassCosts(((1, 1.0), (16, 2.0))))
     return made
 
 

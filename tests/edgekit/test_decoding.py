@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -206,3 +206,43 @@ def test_closing_an_answer_of_a_closed_session() -> None:
     generation.close()
     with pytest.raises(StopIteration):
         next(generation)
+
+
+class Told:
+    """Progress that notes what it is told, and may do something meanwhile."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[str, int]] = []
+        self.advanced: list[int] = []
+        self.finished = 0
+        self.act: Callable[[], None] = lambda: None
+
+    def start(self, what: str, total: int, unit: str) -> None:
+        self.started.append((what, total))
+
+    def advance(self, amount: int) -> None:
+        self.advanced.append(amount)
+        self.act()
+
+    def finish(self) -> None:
+        self.finished += 1
+
+
+def test_a_conversation_that_is_read_anew_tells_how_far_and_can_be_cancelled() -> None:
+    messages: list[Message] = [{"role": "user", "content": str(k) * 6} for k in range(5)]
+    for cancelled in (False, True):
+        told = Told()
+        session = DecoderSession(EchoDecoder(cycling, VOCAB, 40))
+        rolling = Rolling(messages, encode, 40)
+        generation = generate(session, rolling.ids, Options(), progress=told, rolling=rolling)
+        for _ in range(11):
+            next(generation)
+        assert told.started == [("Reading the prompt", 30)]
+        told.act = generation.close if cancelled else told.act
+        rest = len([*generation])
+        # The session holds nothing of the conversation that begins at a later turn.
+        assert len(rolling.ids) < 30
+        assert told.started[1:] == [("Reading the prompt", len(rolling.ids) + 11)]
+        assert told.advanced == [30, len(rolling.ids) + 11]
+        assert told.finished == 2
+        assert (rest, generation.reply.finish_reason) == ((0, "cancelled") if cancelled else (rest, "length"))

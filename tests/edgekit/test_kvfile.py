@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edgekit import kvfile
 from edgekit.errors import EdgekitError
 from edgekit.kvfile import ALIGNMENT, HEADER_AT, MAGIC, StateError, read_state, write_state
 
@@ -38,6 +39,18 @@ def forged(path: Path, header: Any, data: bytes = b"") -> Path:
     rest = len(text).to_bytes(8, "little") + text + data
     path.write_bytes(MAGIC + hashlib.sha256(rest).digest() + rest)
     return path
+
+
+def test_a_header_that_nothing_needs_is_neither_written_nor_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = path.read_bytes()
+    monkeypatch.setattr(kvfile, "MAX_HEADER", 256)
+    with pytest.raises(EdgekitError, match="would have a header of"):
+        write_state(path, "onnx auto abc", [1], {}, {"text": "a" * 256})
+    assert path.read_bytes() == before
+    with pytest.raises(StateError, match="has a header of"):
+        read_state(path, "onnx auto abc")
+    with pytest.raises(StateError, match="has a header of"):
+        kvfile.read_header(path)
 
 
 def test_what_is_written_is_read(path: Path) -> None:

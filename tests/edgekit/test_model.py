@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import gc
+import hashlib
+import json
+import shutil
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -285,6 +288,45 @@ def test_nobody_changes_what_an_open_stream_has_computed(
     with load(write()) as large, pytest.raises(SessionBusyError):
         large.generate("Hi", draft=model)
     assert began + "".join(stream) == "abcdefghijklmnopqrstuvwxyz"
+
+
+def smaller(path: Path, change: Callable[[dict[str, Any]], None]) -> Model:
+    """Load a copy of a bundle with smaller weights and another tokenizer."""
+    copy = path.with_name("small.edge")
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(path, copy)
+    tokenizer = json.loads((copy / "tokenizer.json").read_text("utf-8"))
+    change(tokenizer)
+    manifest = json.loads((copy / "edgekit.json").read_text("utf-8"))
+    for name, content in (("tokenizer.json", json.dumps(tokenizer, indent=3).encode()), ("stub/model", b"w")):
+        (copy / name).write_bytes(content)
+        manifest["files"][name] = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (copy / "edgekit.json").write_text(json.dumps(manifest), "utf-8")
+    return load(copy)
+
+
+def test_a_model_of_the_same_vocabulary_may_guess_however_its_tokenizer_is_written(write: Callable[..., Path]) -> None:
+    path = write(weights=b"weights" * 9)
+    with load(path) as large, smaller(path, lambda data: data.update(truncation=None)) as small:
+        reply = large.generate("Hi", draft=small)
+        assert reply.text == "abcdefghijklmnopqrstuvwxyz"
+        assert reply.timings.accepted_tokens > 20
+
+
+def test_a_model_of_another_vocabulary_is_refused_by_the_token(write: Callable[..., Path]) -> None:
+    def swap(data: dict[str, Any]) -> None:
+        vocabulary = data["model"]["vocab"]
+        vocabulary["a"], vocabulary["b"] = vocabulary["b"], vocabulary["a"]
+
+    path = write()
+    with load(path) as large:
+        with smaller(path, swap) as small, pytest.raises(UsageError, match=r"its token .* is 'b', not 'a'"):
+            large.generate("Hi", draft=small)
+        with (
+            smaller(path, lambda data: data["added_tokens"].pop()) as small,
+            pytest.raises(UsageError, match=r"its token .* is None, not "),
+        ):
+            large.generate("Hi", draft=small)
 
 
 def test_a_model_that_guesses_is_taken_for_the_whole_answer(model: Model, write: Callable[..., Path]) -> None:

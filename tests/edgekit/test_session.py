@@ -177,7 +177,7 @@ def test_an_interrupted_crossing_is_made_up_for(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_restore_that_fails_half_way_leaves_it_empty(tmp_path: Path) -> None:
     class Choosy(EchoDecoder):
-        def write_cache(self, state: Mapping[str, Any]) -> None:
+        def write_cache(self, state: Mapping[str, Any], length: int) -> None:
             raise EdgekitError("another shape")
 
     path = tmp_path / "state"

@@ -231,6 +231,9 @@ def test_a_chat_takes_the_results_of_calls(model: Model) -> None:
     with chat.report({"stop": stop()}) as answer:
         assert "".join(answer)
     assert 'u:Stop!|a:!stop|t:"stopped"|a:' in prompt_text(model)
+    with chat.report([("stop", "at once"), ("stop", "again")]) as answer:
+        assert "".join(answer)
+    assert 't:"at once"|t:"again"|a:' in prompt_text(model)
     with pytest.raises(UsageError, match="there are no results"):
         chat.report({})
     with pytest.raises(UsageError, match="nothing that JSON can say"):

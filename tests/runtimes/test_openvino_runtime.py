@@ -147,9 +147,9 @@ def test_a_cache_of_another_shape_is_refused(bundle: Bundle) -> None:
     state = dict(decoder.read_cache(10))
     name = next(iter(state))
     with pytest.raises(EdgekitError, match="has the shape"):
-        decoder.write_cache({**state, name: state[name][..., :3]})
+        decoder.write_cache({**state, name: state[name][..., :3]}, 10)
     with pytest.raises(EdgekitError, match="other layers"):
-        decoder.write_cache({name: state[name]})
+        decoder.write_cache({name: state[name]}, 10)
     decoder.close()
 
 

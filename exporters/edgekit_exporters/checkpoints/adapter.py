@@ -6,6 +6,7 @@ The files: PEFT's documentation, "PEFT checkpoint format". LoRA: arXiv 2106.0968
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import CheckpointError, UnsupportedError
+from edgekit.text.expression_syntax import ExpressionError
+from edgekit.text.expressions import compile_expression
 from edgekit_exporters.checkpoint import Checkpoint
 from edgekit_exporters.checkpoints.files import PositionedFile
 from edgekit_exporters.checkpoints.json_files import read_object
@@ -97,8 +100,8 @@ def _check_pattern(patterns: Any, least: float, where: str) -> None:  # noqa: AN
         if not _is_number(value) or value < least:
             raise CheckpointError(f"{where} has {value!r:.100} for {pattern!r:.100}", "fetch the adapter again")
         try:
-            re.compile(pattern)
-        except (re.error, RecursionError, OverflowError) as error:
+            _ending(pattern)
+        except ExpressionError as error:
             raise CheckpointError(f"{where} has {pattern!r:.100}: {error}", "fetch the adapter again") from error
 
 
@@ -163,11 +166,21 @@ def _merged(weight: Rows, name: str, factors: _Factors, config: Mapping[str, Any
 
 
 def _pattern(config: Mapping[str, Any], key: str, module: str, default: float) -> float:
-    """Return what a pattern says of a module: PEFT matches its keys as expressions at the end of the name."""
+    """Return what a pattern says of a module."""
     for pattern, value in (config.get(key) or {}).items():
-        if re.match(rf"(.*\.)?({pattern})$", module):
+        if _ending(pattern).match(module):
             return float(value)
     return float(default)
+
+
+@functools.cache
+def _ending(pattern: str) -> re.Pattern[str]:
+    """Return a key of a pattern as PEFT matches it, an expression at the end of a name, in a form that takes no time.
+
+    Raises:
+        ExpressionError: it is damaged, or could take for ever.
+    """
+    return compile_expression(rf"(.*\.)?({pattern})$").compiled
 
 
 _MERGE = "merge it with PEFT (merge_and_unload) and export the merged checkpoint"

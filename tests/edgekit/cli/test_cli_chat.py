@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import edgekit
-from edgekit.cli import main
+from edgekit.cli import answering, main
 from edgekit.cli.chat import Talk
 from edgekit.progress import Silent
 
@@ -134,12 +134,17 @@ def test_ctrl_c_stops_the_answer_and_the_chat_goes_on(
     shown = Impatient()
     monkeypatch.setattr(sys, "stdout", shown)
     with edgekit.load(bundle) as model:
-        chat = Talk(model.chat(max_tokens=20), progress=Silent(), silent=False)
+        conversation, replies = model.chat(max_tokens=20), []
+        chat = Talk(conversation, progress=Silent(), silent=False)
+        monkeypatch.setattr(answering, "show", lambda *args, show=answering.show, **options: replies.append(
+            reply := show(*args, **options)) or reply)  # fmt: skip
         chat.talk(iter(["hello", "again"]), patient=False)
-        stopped, second = chat.turns
-    assert stopped["finish_reason"] == "cancelled"
-    assert len(stopped["tokens"]) < 20
-    assert second["finish_reason"] in ("length", "stop")
+        stopped, second = replies
+    assert stopped.finish_reason == "cancelled"
+    assert len(stopped.tokens) < 20
+    assert second.finish_reason in ("length", "stop")
+    assert [message["role"] for message in conversation.messages] == ["user", "assistant"] * 2
+    assert chat.turns == [], "what was shown is not kept: a chat may go on for days"
 
 
 def test_ctrl_d_and_ctrl_c_at_the_prompt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,6 +60,20 @@ def test_wrong_usage(
     assert complaint in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("always::edgekit.errors.EdgekitWarning")
+def test_a_prefix_whose_header_is_damaged_is_told_and_can_be_removed(
+    writable_bundle: Path, run_json: RunJson, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = writable_bundle / "prefixes"
+    folder.mkdir()
+    for name in ("odd.onnx.kv", "odd.tflite.kv", "odder.onnx.kv"):
+        (folder / name).write_bytes(b"EDGEKV02" + bytes(60))
+    assert main(["prefix", str(writable_bundle)]) == 0
+    assert "--remove --name odder" in capsys.readouterr().err
+    assert run_json("prefix", writable_bundle, "--remove", "--name", "odd")["prefixes"] == []
+    assert [path.name for path in folder.iterdir()] == ["odder.onnx.kv"]
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"), [("{", "is no JSON"), ("{}", "holds no list"), ("[3]", "is no tool")]
 )

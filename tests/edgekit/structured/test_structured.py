@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_tokenizers import trained
 from stub_runtime import StubRuntime
 
 import edgekit
@@ -22,7 +23,7 @@ from edgekit.errors import BundleError, EdgekitError, UsageError
 from edgekit.generation import Reply
 from edgekit.loading import load
 from edgekit.model import Model
-from edgekit.structured.constraint import GrammarConstraint
+from edgekit.structured.constraint import GrammarConstraint, Vocabulary
 from edgekit.structured.grammar import grammar_of
 
 PERSON = {
@@ -277,3 +278,11 @@ def test_masks_allow_what_the_grammar_allows(babbler: Model) -> None:
     expected = [token for token, text in texts.items() if re.fullmatch("[ab]{1,9}", text)]
     assert allowed.tolist() == expected
     assert len(expected) >= 2
+
+
+def test_a_tokenizer_that_llguidance_panics_at_is_an_error(tmp_path: Path) -> None:
+    data = json.loads(trained("byte_level"))
+    data["model"]["continuing_subword_prefix"] = "##"  # cut off the second half of a merge, where there is none
+    (tmp_path / "tokenizer.json").write_text(json.dumps(data), "utf-8")
+    with pytest.raises(BundleError, match=r"llguidance cannot read .*tokenizer\.json"):
+        Vocabulary(tmp_path / "tokenizer.json", 400, [1])

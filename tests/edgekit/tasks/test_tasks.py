@@ -17,10 +17,12 @@ from edgekit.loading import load
 from edgekit.model import Model
 from edgekit.scoring import probabilities
 from edgekit.session import DecoderSession
+from edgekit.tasks.answer import ANSWER
 from edgekit.tasks.answer import schema as answer_schema
 from edgekit.tasks.command import COMMAND
 from edgekit.tasks.extract import EXTRACT, _schema_of_example
 from edgekit.tasks.summarize import SUMMARIZE, split
+from edgekit.tasks.task import count_tokens
 from edgekit.tools import tool_of
 
 
@@ -170,6 +172,10 @@ def test_passages_that_the_context_does_not_hold_are_left_out(write: Callable[..
         except EdgekitError as error:  # random answers may be long
             assert "was cut" in error.message  # noqa: PT017
         prompt = model.tokenizer.decode(model.session.tokens, skip_special=False)
+        asked = ANSWER.messages(question="When?", passages="")
+        left = 600 - 100 - count_tokens(model, asked)
+        each = len(model.tokenizer.encode(f"[1] {passages[0]}\n\n", add_special_tokens=False))
+        assert f"passage {left // each - 1}" in prompt, "as many as fit"
         assert "passage 0" in prompt
         assert "passage 8" not in prompt
         with pytest.raises(ContextError, match="does not hold the first passage"):
@@ -186,6 +192,11 @@ def turn_on(room: Literal["hall", "kitchen"]) -> str:
 def stop() -> str:
     """Stop everything."""
     return "stopped"
+
+
+def test_no_tool_may_be_called_none(babbler: Model) -> None:
+    with pytest.raises(UsageError, match="a tool is called 'none'"):
+        babbler.command("Light!", [turn_on, {"name": "none"}])
 
 
 def test_a_command_is_the_likeliest_function(babbler: Model) -> None:

@@ -103,6 +103,7 @@ def test_the_sum_is_the_merged_model(name: str, tmp_path: Path, write_safetensor
         ({"use_rslora": True}, ALPHA / 2),
         ({"alpha_pattern": {"q_proj": 2.0}, "lora_alpha": 2.0}, 2.0 / RANK),
         ({"rank_pattern": {"q_proj|v_proj|down_proj": RANK}, "r": 99}, ALPHA / RANK),
+        ({"rank_pattern": {r"model\.layers\.\d+\.(self_attn|mlp)\..+": RANK}, "r": 99}, ALPHA / RANK),
     ],
 )
 def test_scales(config: dict[str, Any], scale: float, tmp_path: Path, write_safetensors: Write, shared: Path) -> None:
@@ -146,6 +147,8 @@ def change(folder: Path, **config: Any) -> None:
         ({"rank_pattern": [1]}, CheckpointError, r"rank_pattern is \[1\], no object"),
         ({"alpha_pattern": {"q_proj": "x"}}, CheckpointError, "alpha_pattern has 'x'"),
         ({"alpha_pattern": {"(": 1}}, CheckpointError, r"alpha_pattern has '\('"),
+        ({"rank_pattern": {r"(\w+\.?)*x": 4}}, CheckpointError, "which may take for ever"),
+        ({"rank_pattern": {"(a|a)*b": 4}}, CheckpointError, "which may take for ever"),
         ({"init_lora_weights": "pissa_niter_4"}, UnsupportedError, "init_lora_weights is 'pissa_niter_4'"),
         ({"layer_replication": [[0, 2]]}, UnsupportedError, "layer_replication"),
         ({"alora_invocation_tokens": [1]}, UnsupportedError, "alora_invocation_tokens"),
