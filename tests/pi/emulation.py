@@ -31,7 +31,7 @@ RETRIES = 5
 """Of a download, by apt; pip has five by itself."""
 
 PYTHON = "usr/bin/python3.11"
-TOOLS = ("pytest>=8.3", "pytest-timeout>=2.3", "hypothesis>=6.100", "jsonschema>=4.20")
+TOOLS = ("gpiozero>=2.0", "pytest>=8.3", "pytest-timeout>=2.3", "hypothesis>=6.100", "jsonschema>=4.20")
 
 
 class NotHereError(Exception):
