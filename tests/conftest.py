@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import divergence
 import pytest
 from hypothesis import settings
 
@@ -69,3 +70,13 @@ def run_json(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]
         return data
 
     return run
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell what the contract suites measured of engines that round a token alone otherwise than with others."""
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)]
+    found = {str(value) for report in reports for name, value in report.user_properties if name == divergence.PROPERTY}
+    if found:
+        terminalreporter.section(divergence.PROPERTY)
+        for line in sorted(found):
+            terminalreporter.write_line(line)

@@ -19,6 +19,14 @@ OPTIONS = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible":
 OUTDATED = frozenset({"divisibleBy", "disallow", "extends", "$recursiveRef", "x-guidance"})
 """Keywords of old drafts that llguidance would take for annotations, and that say something all the same; and its own
 one, which may have it ignore keywords and write JSON otherwise than `OPTIONS` say."""
+FORMATS = frozenset(
+    {
+        *("date-time", "date", "time", "duration", "email", "idn-email", "hostname", "idn-hostname", "ipv4", "ipv6"),
+        *("uri", "uri-reference", "iri", "iri-reference", "uri-template", "uuid", "regex", "color"),
+        *("json-pointer", "relative-json-pointer", "ip-address", "host-name", "style", "phone", "utc-millisec"),
+    }
+)
+"""Those that a draft of JSON Schema defines. Any other is its author's own, and says nothing to a validator."""
 _DICT_KEYWORDS = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 """Keywords whose value has names of the caller's own as keys, and schemas below them."""
 _CLASSES = {"d": "0-9", "w": "0-9A-Za-z_", "s": r" \t\n\r\f\v"}
@@ -66,8 +74,7 @@ def grammar_of(wanted: Schema) -> Grammar:
         raise UsageError("a text may be a schema, a regular expression or a grammar", hint)
     schema, build = (dict(wanted), None) if isinstance(wanted, Mapping) else schema_of(wanted)
     try:
-        _refuse_outdated(schema, "")
-        source = matcher.grammar_from_json_schema(json.dumps(schema), overrides=OPTIONS)
+        source = matcher.grammar_from_json_schema(json.dumps(_plain(schema, "")), overrides=OPTIONS)
     except (TypeError, ValueError, RecursionError) as error:
         hint = "a schema is made of dicts, lists, texts and numbers"
         raise UsageError(f"the schema is no JSON, or nested too deeply: {error}", hint) from error
@@ -156,25 +163,27 @@ def _plain_class(pattern: str, start: int) -> tuple[str, int]:
     return "".join(written) + pattern[place : place + 1], place + 1
 
 
-def _refuse_outdated(schema: Any, place: str) -> None:  # noqa: ANN401 - a part of a schema
-    """Walk through all schemas within a schema.
+def _plain(schema: Any, place: str) -> Any:  # noqa: ANN401 - a part of a schema
+    """Return a schema, and all schemas within it, without formats that nobody defined.
 
     Raises:
         UsageError: an outdated keyword, with its place.
     """
-    if isinstance(schema, list):
-        for index, item in enumerate(schema):
-            _refuse_outdated(item, f"{place}/{index}")
+    if isinstance(schema, (list, tuple)):
+        return [_plain(item, f"{place}/{index}") for index, item in enumerate(schema)]
     if not isinstance(schema, Mapping):
-        return
+        return schema
+    plain = {}
     for key, value in schema.items():
         if key in OUTDATED:
             raise UsageError(f'the keyword "{key}" at {place or "/"} is not supported', "say it in JSON Schema 2020-12")
+        if key == "format" and isinstance(value, str) and value not in FORMATS:
+            continue
         if key in _DICT_KEYWORDS and isinstance(value, Mapping):
-            for name, item in value.items():
-                _refuse_outdated(item, f"{place}/{key}/{name}")
-        elif key not in _LITERAL_KEYWORDS:
-            _refuse_outdated(value, f"{place}/{key}")
+            plain[key] = {name: _plain(item, f"{place}/{key}/{name}") for name, item in value.items()}
+        else:
+            plain[key] = value if key in _LITERAL_KEYWORDS else _plain(value, f"{place}/{key}")
+    return plain
 
 
 def _text(text: str) -> str:

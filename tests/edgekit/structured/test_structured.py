@@ -187,7 +187,7 @@ class Moody:
         ({"type": "array", "contains": {"type": "integer"}}, "contains"),
         ({"type": "number", "divisibleBy": 2}, '"divisibleBy" at / is not supported'),
         ({"properties": {"a": {"extends": {}}}}, '"extends" at /properties/a is not supported'),
-        ({"type": "string", "format": "haiku"}, "Unknown format: haiku"),
+        ({"type": "string", "format": "iri"}, "Unknown format: iri"),
         ({"type": "string", "pattern": "("}, "regex parse error"),
         ({"type": "integer", "minimum": 5, "maximum": 3}, "Unsatisfiable"),
         ({"$ref": "https://example.com/schema"}, "example.com"),
@@ -245,6 +245,23 @@ def test_a_recursive_schema_is_kept_to(babbler: Model) -> None:
             finished += 1
             jsonschema.validate(reply.value, tree)
     assert finished > 2
+
+
+def test_a_format_of_ones_own_says_nothing_and_a_property_of_that_name_stays(babbler: Model) -> None:
+    own = {
+        "type": "object",
+        "properties": {
+            "format": {"type": "string", "format": "haiku", "maxLength": 3},
+            "kind": {"const": {"format": "x"}},
+        },
+        "required": ["format", "kind"],
+        "additionalProperties": False,
+    }
+    values = [reply.value for seed in range(6) if (reply := said(babbler, own, seed)).value is not None]
+    assert values
+    for value in values:
+        jsonschema.validate(value, own)
+        assert len(value["format"]) <= 3
 
 
 def test_stop_strings_do_not_go_with_a_schema(babbler: Model) -> None:
