@@ -27,6 +27,11 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _FACTOR = re.compile(
     r"base_model\.model\.(?P<module>.+)\.lora_(?P<kind>embedding_)?(?P<side>[AB])(\.default)?(\.weight)?"
 )
+_OTHER_SUMS = (
+    *("layer_replication", "alora_invocation_tokens"),
+    *("arrow_config", "kasa_config", "monteclora_config", "use_bdlora"),
+)
+"""Settings of PEFT (to 0.21) by which a weight becomes something else than W + scale * B A."""
 _PLAIN_BEGINNINGS = ("gaussian", "eva", "orthogonal")
 """Ways of PEFT to begin with factors that leave the model's own weights as they are."""
 _LARGEST = 1e9
@@ -78,7 +83,7 @@ def _check_config(config: Mapping[str, Any], path: Path) -> None:
         value = config.get(key, harmless)
         if value not in (harmless, None, [], False):
             raise UnsupportedError(f"{path}: {key} is {value!r}, which cannot be merged", _MERGE)
-    for key in ("layer_replication", "alora_invocation_tokens"):
+    for key in _OTHER_SUMS:
         if config.get(key):
             raise UnsupportedError(f"{path}: {key} is {config[key]!r}, which cannot be merged", _MERGE)
     begun = config.get("init_lora_weights", True)

@@ -1,4 +1,4 @@
-"""Adapters made here with numpy, merged here with numpy, and merged by the reader."""
+"""Adapters made here with numpy or recorded with PEFT, and merged by the reader."""
 
 from __future__ import annotations
 
@@ -80,12 +80,12 @@ def merged(folder: Path, write: Write, name: str, products: dict[str, Any], scal
     return folder
 
 
-def logits(source: Path, adapter: Path | None = None) -> Any:
+def logits(source: Path, adapter: Path | None = None, ids: Any = IDS) -> Any:
     with open_checkpoint(source) as checkpoint:
         if adapter is not None:
             merge_adapter(checkpoint, adapter)
         model = read_model(checkpoint)
-        return Reference(model.spec, model.weights).logits(IDS)
+        return Reference(model.spec, model.weights).logits(ids)
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -127,6 +127,17 @@ def test_a_bundle_with_an_adapter(tmp_path: Path, write_safetensors: Write, shar
         verify(path, source)
 
 
+@pytest.mark.parametrize("name", TARGETS)
+def test_merged_it_computes_what_peft_computed(name: str, shared: Path) -> None:
+    """Adapters that PEFT itself wrote and ran, unmerged, over transformers: `tests/data/record/adapters.py`."""
+    folder = Path(__file__).parents[2] / "data" / "adapters" / name
+    with np.load(folder / "golden.npz") as golden:
+        ids, recorded = golden["ids"], golden["logits"]
+    found, plain = logits(case(name), folder, ids), logits(case(name), None, ids)
+    assert np.abs(found - recorded).max() < 1e-4 * np.abs(recorded).max()
+    assert np.abs(plain - recorded).max() > 0.05 * np.abs(recorded).max()
+
+
 def change(folder: Path, **config: Any) -> None:
     path = folder / "adapter_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **config}), "utf-8")
@@ -138,6 +149,8 @@ def change(folder: Path, **config: Any) -> None:
         ({"peft_type": "IA3"}, UnsupportedError, "an adapter of the type 'IA3'"),
         ({"use_dora": True}, UnsupportedError, "use_dora is True"),
         ({"bias": "all"}, UnsupportedError, "bias is 'all'"),
+        ({"kasa_config": {"beta": 1}}, UnsupportedError, "kasa_config is {'beta': 1}"),
+        ({"use_bdlora": {"nblocks": 2}}, UnsupportedError, "use_bdlora is"),
         ({"modules_to_save": ["lm_head"]}, UnsupportedError, "modules_to_save"),
         ({"r": 8}, CheckpointError, "its rank is 8"),
         ({"r": 0}, CheckpointError, "r is 0"),
