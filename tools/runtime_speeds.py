@@ -28,16 +28,19 @@ def main() -> None:
     parser.add_argument("bundle", type=Path)
     parser.add_argument("measured", type=Path)
     parser.add_argument("--source", required=True, help="the model, the machine, its threads")
+    parser.add_argument("--passes", action="store_true", help="keep the speeds of the line that is replaced")
     arguments = parser.parse_args()
     comparison = json.loads(arguments.measured.read_text(encoding="utf-8"))
     capacity = Capacity(**comparison["capacity"])
     new = measurement_of(Bundle.open(arguments.bundle), comparison["runtimes"], arguments.source, capacity)
-    add(new)
+    add(new, only_passes=arguments.passes)
 
 
-def add(new: Measurement, path: Path = TABLE) -> None:
-    """Put a measurement into the table, in the place of one that says the same."""
+def add(new: Measurement, path: Path = TABLE, *, only_passes: bool = False) -> None:
+    """Put a measurement, or only what it says of passes, into the table, in the place of one of the same kind."""
     table = read_table(path)
+    if only_passes:
+        new = next(dataclasses.replace(entry, passes=new.passes) for entry in table.measured if _same(entry, new))
     kept = [entry for entry in table.measured if not _same(entry, new)]
     measured = sorted([*kept, new], key=lambda entry: (entry.cpu, entry.task, entry.quantization, entry.size))
     data = dataclasses.asdict(dataclasses.replace(table, measured=tuple(measured)))

@@ -7,7 +7,7 @@ import importlib.util
 import shutil
 from pathlib import Path
 
-from edgekit.speeds import TABLE, read_table
+from edgekit.speeds import TABLE, Passes, read_table
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "runtime_speeds.py"
 
@@ -30,3 +30,7 @@ def test_a_measurement_is_added_once_and_the_rest_kept(tmp_path: Path) -> None:
     assert [entry.source for entry in after.measured if entry.cpu == "arm64"] == ["measured again"]
     assert {entry.source for entry in before.measured} <= {entry.source for entry in after.measured}
     assert after.unmeasured == before.unmeasured
+    passes = {"onnx": Passes(costs={"2": 1.5}, change=0.1)}
+    tool.add(dataclasses.replace(new, passes=passes, source="passes"), again, only_passes=True)
+    (entry,) = (entry for entry in read_table(again).measured if entry.cpu == "arm64")
+    assert (entry.source, entry.speeds, entry.passes) == ("measured again", new.speeds, passes)
