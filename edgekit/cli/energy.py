@@ -62,7 +62,9 @@ def measure(model: Model, prompt_tokens: int, new_tokens: int, progress: Progres
         work = _encoder_work(model.encoder, prompt_tokens)
     try:
         source = energy.find()
-        used = {part: _used(source, do, part, progress) for part, do in {"idle": _idle, **work}.items()}
+        progress.start("measuring energy", len(work) + 1, "parts")
+        used = {part: _used(source, do, progress) for part, do in {"idle": _idle, **work}.items()}
+        progress.finish()
     except EnergyError as error:
         return {"measurable": False, "reason": error.message, "hint": error.hint}
     idle = used.pop("idle")
@@ -127,18 +129,16 @@ def _idle() -> int:
     return 1
 
 
-def _used(source: energy.Source, work: Work, part: str, progress: Progress) -> Used:
+def _used(source: energy.Source, work: Work, progress: Progress) -> Used:
     """Work for as long as the source lags, and then measure for as long as it needs.
 
     Raises:
         EnergyError: the readings ended, or make no sense.
     """
-    progress.start(f"energy: {part}", round(source.lag + source.window), "s")
     _repeat(work, source.lag)
-    progress.advance(round(source.lag))
     with energy.Meter(source) as meter:
         tokens, times = _repeat(work, source.window)
-    progress.finish()
+    progress.advance(1)
     if meter.joules is None:
         raise EnergyError(f"{source.name}: {meter.reason}")
     return Used(meter.joules, meter.seconds, tokens, times)

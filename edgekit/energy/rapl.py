@@ -36,7 +36,7 @@ class Rapl:
     """The sum of some counters."""
 
     name = "rapl"
-    # A counter of 32 bits in units of 15 µJ comes round after 65 kJ: 40 s of the largest servers.
+    # A counter of 32 bits in units of 15 µJ comes round after 65 kJ: two minutes at 500 W.
     interval = 10.0
     lag = 1.0  # threads of an engine spin for a moment after their work
     window = 3.0

@@ -44,7 +44,7 @@ def look(inbox: Path) -> set[tuple[str, int, float]]:
 
 
 def watch(model: edgekit.Model, inbox: Path, summaries: Path) -> None:
-    before, refused = look(inbox), set()
+    before, refused = look(inbox), set[tuple[str, int, float]]()
     while True:
         time.sleep(SECONDS)
         now = look(inbox)

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from gpiozero import LED, Button, OutputDevice
+from gpiozero import LED, BadPinFactory, Button, OutputDevice
 
 import edgekit
 
@@ -69,5 +69,7 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:
         print("stopped")
+    except BadPinFactory:
+        sys.exit("error: there are no GPIO pins; without a Pi, set GPIOZERO_PIN_FACTORY=mock")
     except (edgekit.EdgekitError, OSError) as error:
         sys.exit(f"error: {error}")

@@ -8,7 +8,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from gpiozero import Device
+from gpiozero import BadPinFactory, Device
 from gpiozero.pins.mock import MockFactory
 
 SWITCH = "gpio_switch/switch.py"
@@ -83,6 +83,19 @@ def test_it_learns_when_it_starts(
 
 def test_a_bundle_that_is_not_there(run: Callable[..., object], examples: Path, pins: MockFactory) -> None:
     assert str(run(SWITCH, "missing.edge", examples / "gpio_switch" / "phrases.csv")).startswith("error: ")
+
+
+def test_a_machine_without_pins(
+    run: Callable[..., object], examples: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Device, "pin_factory", None)
+    monkeypatch.setattr(Device, "_default_pin_factory", no_pins)
+    complaint = run(SWITCH, encoder, examples / "gpio_switch" / "phrases.csv")
+    assert complaint == "error: there are no GPIO pins; without a Pi, set GPIOZERO_PIN_FACTORY=mock"
+
+
+def no_pins() -> None:
+    raise BadPinFactory("Unable to load any default pin factory!")
 
 
 @pytest.mark.slow
