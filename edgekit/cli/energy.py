@@ -60,13 +60,14 @@ def measure(model: Model, prompt_tokens: int, new_tokens: int, progress: Progres
         work = _decoder_work(model.session, prompt_tokens, new_tokens)
     else:
         work = _encoder_work(model.encoder, prompt_tokens)
+    progress.start("measuring energy", len(work) + 1, "parts")
     try:
         source = energy.find()
-        progress.start("measuring energy", len(work) + 1, "parts")
         used = {part: _used(source, do, progress) for part, do in {"idle": _idle, **work}.items()}
-        progress.finish()
     except EnergyError as error:
         return {"measurable": False, "reason": error.message, "hint": error.hint}
+    finally:
+        progress.finish()
     idle = used.pop("idle")
     idle_watts = idle.joules / idle.seconds
     task = [each for part, each in used.items() if part in _TASK]
