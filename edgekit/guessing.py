@@ -24,6 +24,9 @@ WEIGHT, DECAY = 2.0, 0.9
 """How many observations the first estimate of acceptance counts as, and what is left of one after the next pass."""
 ALLOWANCE, SHARE = 0.5, 0.015
 """What wrong guesses may cost in all: half a pass, and 1.5 % of the passes that the answer has needed without them."""
+RUN_SHARE = 0.4
+"""What one pass bears of a change of size: guesses come in runs, which share the way there and back. Tried on recorded
+answers (tests/edgekit/test_guessing_gain.py): with the whole of it, copying that has just begun is given up."""
 
 RUNS = {2: 0.4, 3: 0.6, 4: 0.7, 5: 0.8}
 """Lengths of the run of tokens that a look-up is for, and how often what followed one is right."""
@@ -140,7 +143,7 @@ class Guesses:
         if new + guessed == self._size:
             return added
         # Whoever leaves the plain passes has to come back to them.
-        return added + self._change * (2 if self._size == 1 else 1)
+        return added + RUN_SHARE * self._change * (2 if self._size == new else 1)
 
     def _best(self, most: int, new: int, kind: int) -> int:
         """Return how many guesses give the most tokens for their cost; 0 if none pays, or their allowance is spent."""

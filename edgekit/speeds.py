@@ -144,10 +144,8 @@ class Table:
         if not known:
             return PassCosts()
         known.sort(key=lambda entry: entry.size)
-        logarithms, costs = (
-            [math.log(entry.size) for entry in known],
-            [pass_costs(entry.passes[runtime]) for entry in known],
-        )
+        logarithms = [math.log(entry.size) for entry in known]
+        costs = [pass_costs(entry.passes[runtime]) for entry in known]
 
         def between(values: Iterable[float]) -> float:
             return interpolate(math.log(max(1, size)), list(zip(logarithms, values, strict=True)))

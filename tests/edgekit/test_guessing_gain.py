@@ -77,8 +77,9 @@ def test_copying_gains_and_free_text_loses_next_to_nothing(runtime: str, quantiz
     assert copying > (1.15 if (runtime, quantization, size) == ("tflite", "int4", SMALL) else 1.35)
     assert gains(COPYING[:3], known)[0] > 1.6 or quantization == "int4"
     together, least = gains(FREE, known)
-    assert together > 0.99
-    assert least > 0.97
+    assert together > 0.985
+    # Of one answer; where a pass of another size costs more, little of that is counted before it is known to come.
+    assert least > (0.97 if known.change < 0.1 else 0.96)
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -86,8 +87,8 @@ def test_free_text_bears_costs_that_are_half_as_high_again(runtime: str) -> None
     known = costs(runtime, "int8", SMALL)
     dearer = PassCosts(tuple((size, 1 + 1.5 * (cost - 1)) for size, cost in known.sizes), 1.5 * known.change)
     together, least = gains(FREE, known, dearer)
-    assert together > 0.98
-    assert least > 0.965
+    assert together > 0.97
+    assert least > (0.965 if known.change < 0.1 else 0.9)
 
 
 class Scripted:
