@@ -20,11 +20,12 @@ from edgekit.choice import Question, ask
 from edgekit.decoder import DEFAULT_CONTEXT, KvPrecision, Runtime
 from edgekit.devices import THIS, Device, find_device
 from edgekit.errors import EdgekitError, UsageError
-from edgekit.expected import Demand, expect, reads
+from edgekit.expected import ELSEWHERE, Demand, expect, reads
 from edgekit.footprint import ROOM, Footprint, Use, fit, largest_context
+from edgekit.measured import recall
 from edgekit.outline import FormatOutline, Outline, layer_count, multiplied, outline_of
 from edgekit.progress import Progress
-from edgekit.speeds import CHAT, Table, read_table
+from edgekit.speeds import CHAT, Measurement, Table, read_table
 
 READING = 5.0
 """Tokens per second below which an answer comes more slowly than people read."""
@@ -66,6 +67,8 @@ class Plan:
     """The one that suits best first."""
     left_out: dict[str, str]
     """Runtimes and formats that are no option, and why."""
+    speeds_from: str
+    """Where the speeds are from, in words."""
     best: str | None
     """The runtime to take: what `auto` takes of those that fit; None where none does."""
     verdict: str
@@ -115,36 +118,50 @@ def plan(
         find_device(device)  # a name that is wrong is told before anything is fetched
     formats = [item.strip() for item in to.split(",") if item.strip()] if isinstance(to, str) else list(to)
     formats = formats or sorted({each.format for each in wanted})
-    outline, context_max = _outline(source, formats, quantize, context, progress)
-    used = min(context_max, DEFAULT_CONTEXT) if context is None else context
-    return _Planner(outline, find_device(device), device, used, context_max, kv, read_table()).plan(wanted)
-
-
-def _outline(
-    source: str | os.PathLike[str], formats: list[str], quantize: str, context: int | None, progress: Progress | None
-) -> tuple[Outline, int]:
-    """Return the outline of a bundle or a checkpoint, and the longest context there can be."""
-    if (Path(source) / MANIFEST).is_file():
-        outline = outline_of(Bundle.open(source, progress))
-        kept = {name: each for name, each in outline.formats.items() if name in formats}
-        if not kept:
-            has = ", ".join(outline.formats) or "none"
-            raise UsageError(f"the bundle has no {' or '.join(formats)} format; it has: {has}")
-        outline = dataclasses.replace(outline, formats=kept)
-        longest = max(each.context_max for each in kept.values())
-    else:
+    bundle = Bundle.open(source, progress) if (Path(source) / MANIFEST).is_file() else None
+    if bundle is None:
         path = str(source) if isinstance(source, os.PathLike) else source
         outline = registry.call("outline", "outline", path, formats, quantize, context, progress)
         longest = outline.spec.context
-    if context is not None and not 1 <= context <= longest:
+    else:
+        outline = _only(outline_of(bundle), formats)
+        longest = max(each.context_max for each in outline.formats.values())
+    used = _checked_context(context, longest, outline)
+    measured = None if bundle is None or device != THIS else _recall(bundle)
+    return _Planner(
+        outline=outline, device=find_device(device), name=device, context=used, context_max=longest, kv=kv,
+        table=read_table(), measured=measured,
+    ).plan(wanted)  # fmt: skip
+
+
+def _only(outline: Outline, formats: list[str]) -> Outline:
+    """Return the outline of a bundle with some of its formats."""
+    kept = {name: each for name, each in outline.formats.items() if name in formats}
+    if not kept:
+        has = ", ".join(outline.formats) or "none"
+        raise UsageError(f"the bundle has no {' or '.join(formats)} format; it has: {has}")
+    return dataclasses.replace(outline, formats=kept)
+
+
+def _checked_context(context: int | None, longest: int, outline: Outline) -> int:
+    if context is None:
+        return min(longest, DEFAULT_CONTEXT)
+    if not 1 <= context <= longest:
+        longer = "choose less, or export it again with a larger --context"
         raise UsageError(
             f"a context of {context!r} tokens was asked for; {outline.name} takes 1 to {longest:,}",
-            "choose less, or export it with a larger --context" if longest < outline.spec.context else "choose less",
+            longer if longest < outline.spec.context else "choose less",
         )
-    return outline, longest
+    return context
 
 
-@dataclass(frozen=True)
+def _recall(bundle: Bundle) -> Measurement | None:
+    """Return what `edgekit bench --runtime all` measured of a bundle on this machine."""
+    able = registry.openers(bundle)
+    return recall(bundle, {found.name: each.version for found, each in able.items() if each.ok})
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Planner:
     outline: Outline
     device: Device
@@ -153,6 +170,8 @@ class _Planner:
     context_max: int
     kv: KvPrecision
     table: Table
+    measured: Measurement | None
+    """Of this very bundle on this machine."""
 
     def plan(self, wanted: Sequence[Runtime]) -> Plan:
         found: dict[str, RuntimePlan] = {}
@@ -176,8 +195,17 @@ class _Planner:
             name=outline.name, task=outline.task, parameters=outline.parameters, quantization=outline.quantization,
             context=self.context, context_max=self.context_max, device=self.name, on=self.device,
             runtimes=tuple(found[name] for name in order), left_out=left_out, best=best, verdict=verdict,
-            reasons=reasons,
+            reasons=reasons, speeds_from=self._speeds_from(),
         )  # fmt: skip
+
+    def _speeds_from(self) -> str:
+        if self.measured is not None:
+            return f"measured here ({self.measured.source})"
+        kind = self.device.kind
+        if any(entry.cpu == kind for entry in self.table.measured):
+            return f"expected by what other models reached on {kind}, and this device's bandwidth and compute"
+        instead = f"{ELSEWHERE}, since none was measured on {kind}"
+        return f"expected by what models reached on {instead}, and this device's bandwidth and compute"
 
     def _runtime(self, runtime: Runtime) -> RuntimePlan:
         outline = self.outline.formats[runtime.format]
@@ -211,6 +239,8 @@ class _Planner:
         )
 
     def _speeds(self, runtime: Runtime, outline: FormatOutline) -> dict[str, float]:
+        if self.measured is not None and runtime.name in self.measured.speeds:
+            return dict(self.measured.speeds[runtime.name])
         spec = outline.spec
         weights, cache = reads(runtime, outline, self.device.processor, self.kv)
         demand = Demand(
@@ -234,7 +264,10 @@ class _Planner:
             if each.name in found
             and each.advises_against(self.outline.formats[each.format].quantization, self.device.processor)
         }
-        rest, order = set(found) - against, []
+        rest, order = set(found) - against, list[str]()
+        if self.measured is not None:
+            order = self.measured.ranked(rest, self.measured.workload)
+            rest -= set(order)
         while rest:
             order.append(ask(self.table, self._question(found[next(iter(sorted(rest)))]), rest).runtime)
             rest.remove(order[-1])

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from edgekit.planning import Plan, RuntimePlan
 
 
+TEXT = 128
+"""Tokens of a text that an encoder's speed is said for: a paragraph."""
+
+
 def command(
     what: Annotated[
         str,
@@ -86,6 +90,7 @@ def _show(found: "Plan") -> None:
     header = ("runtime", "files", "memory", "weights", "cache", "rest", "context", *_speed_names(found), "")
     rows = [_row(each, found) for each in found.runtimes]
     tables.print_table("Expected, by runtime", header, rows, right=range(1, len(header) - 1))
+    print(f"\nSpeeds are {found.speeds_from}.")
     for each in found.runtimes:
         for reason in each.reasons:
             print(f"\n{each.runtime}: {reason}.")
@@ -98,7 +103,7 @@ def _row(each: "RuntimePlan", found: "Plan") -> tuple[str, ...]:
     if found.task == "generate":
         speeds = [figures.rate(each.speeds[part]) if part in each.speeds else "" for part in ("prefill", "decode")]
     else:
-        speeds = [figures.rate(each.speeds["encode"]) if "encode" in each.speeds else ""]
+        speeds = [f"{each.speeds['encode'] / TEXT:.3g}/s" if "encode" in each.speeds else ""]
     return (
         each.runtime,
         figures.size(each.files),
@@ -113,7 +118,7 @@ def _row(each: "RuntimePlan", found: "Plan") -> tuple[str, ...]:
 
 
 def _speed_names(found: "Plan") -> tuple[str, ...]:
-    return ("prefill", "decode") if found.task == "generate" else ("texts",)
+    return ("prefill", "decode") if found.task == "generate" else (f"texts of {TEXT} tokens",)
 
 
 def _busy(noise: float | None) -> str:

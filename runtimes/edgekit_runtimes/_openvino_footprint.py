@@ -17,18 +17,18 @@ FILE_INT8, FILE_INT4 = 1.003, 18.5 / 32
 """Bytes of a weight in the file: per row, and in blocks of 32 with a scale of 16 bits and a zero point."""
 PACKED_INT8, PACKED_INT4 = 1.0, 24 / 32
 """The same in memory, with both as floats."""
-LIBRARIES, LAYER = 48_000_000, 1_600_000
-"""The engine's code, and what it keeps of a layer of the graph."""
+PROGRAM, LAYER = 68_000_000, 750_000
+"""The engine's code and what it keeps for itself, and of a layer of the graph."""
 NOTES = 8
 """Bytes of scale and zero point beside a head's 8-bit keys, or values, of a token."""
-ARENA = 0.75
+ARENA, ENCODER_ARENA = 0.75, 1.0
 """Of a layer's widest values, as float32: much is computed in place, or in 16 bits."""
 
 
 def footprint(outline: FormatOutline, use: Use, *, paged: bool) -> Footprint:
     """Return the memory of a model."""
     spec = outline.spec
-    tokens = min(use.context, CHUNK) if isinstance(spec, DecoderSpec) else TEXTS
+    values = ARENA * min(use.context, CHUNK) if isinstance(spec, DecoderSpec) else ENCODER_ARENA * TEXTS
     int8, int4 = outline.counts(FILE_INT8, FILE_INT4)
     if outline.quantization == "none":
         mapped, copies = float(outline.weights), float(outline.matrices)
@@ -40,8 +40,8 @@ def footprint(outline: FormatOutline, use: Use, *, paged: bool) -> Footprint:
         mapped=round(mapped),
         copies=round(copies),
         cache=use.context * _token_bytes(outline, use, paged=paged),
-        activations=round(ARENA * 4 * tokens * width(spec)),
-        program=PYTHON + LIBRARIES + LAYER * layer_count(spec),
+        activations=round(values * 4 * width(spec)),
+        program=PYTHON + PROGRAM + LAYER * layer_count(spec),
     )
 
 

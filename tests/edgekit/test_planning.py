@@ -16,10 +16,13 @@ from tiny_checkpoint import write_tiny_checkpoint
 
 import edgekit
 from edgekit import planning, registry
+from edgekit.bundle import Bundle
 from edgekit.devices import THIS, Device, find_device
 from edgekit.errors import UsageError
 from edgekit.footprint import ROOM, Footprint, fit, in_words, largest_context
+from edgekit.measured import remember
 from edgekit.planning import plan
+from edgekit.speeds import read_table
 
 GB = 10**9
 
@@ -130,6 +133,21 @@ def test_a_bundle_is_planned_by_its_files(bundle: Path) -> None:
     assert {"openvino", "tflite"} == set(found.left_out)
     with pytest.raises(UsageError, match="the bundle has no tflite format; it has: onnx"):
         plan(bundle, "pi5-8gb", to="tflite")
+
+
+def test_what_bench_measured_of_a_bundle_here_is_believed(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "cache"))
+    opened = Bundle.open(bundle)
+    versions = {found.name: each.version for found, each in registry.openers(opened).items() if each.ok}
+    speeds = {"onnx": {"prefill": 123.0, "decode": 45.0}}
+    kept = dataclasses.replace(read_table().measured[-1], speeds=speeds, source="a test")
+    remember(opened, versions, kept)
+    found = plan(bundle)
+    assert found.runtimes[0].speeds == speeds["onnx"]
+    assert found.speeds_from == "measured here (a test)"
+    assert plan(bundle, "pi5-8gb").runtimes[0].speeds != speeds["onnx"]
 
 
 def test_a_context_that_a_bundle_was_not_written_for(bundle: Path) -> None:
