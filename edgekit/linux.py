@@ -90,19 +90,17 @@ def physical_cores(proc: Path = PROC, sys: Path = SYS, allowed: frozenset[int] |
 
 def total_memory(proc: Path = PROC, sys: Path = SYS) -> int | None:
     """Return the bytes of memory of the machine, or of the group (container) if it has a smaller limit."""
-    limits = [int(limit) for group in _groups(proc, sys) if (limit := read(group / "memory.max")).isdecimal()]
+    limits = [limit for limit, _, _ in _memory_groups(proc, sys) if limit is not None]
     return min([*_kilobytes(proc / "meminfo", "MemTotal"), *limits], default=None)
 
 
 def available_memory(proc: Path = PROC, sys: Path = SYS) -> int | None:
     """Return the bytes that can be had without swapping, within the group's limit."""
     rooms = _kilobytes(proc / "meminfo", "MemAvailable")
-    for group in _groups(proc, sys):
-        limit, current = read(group / "memory.max"), read(group / "memory.current")
-        if limit.isdecimal() and current.isdecimal():
+    for limit, used, reclaimable in _memory_groups(proc, sys):
+        if limit is not None and used is not None:
             # The group's usage counts cached file pages, which the kernel gives back on demand.
-            reclaimable = _words(group / "memory.stat").get("inactive_file", "0")
-            rooms.append(max(0, int(limit) - int(current) + int(reclaimable)))
+            rooms.append(max(0, limit - used + reclaimable))
     return min(rooms, default=None)
 
 
@@ -111,13 +109,38 @@ def process_bytes(key: str, proc: Path = PROC) -> int | None:
     return next(iter(_kilobytes(proc / "self" / "status", key)), None)
 
 
-def _groups(proc: Path, sys: Path) -> list[Path]:
-    """Return the folders of this process's cgroup v2 and of all above it; a limit anywhere binds."""
-    lines = read(proc / "self" / "cgroup").splitlines()
-    names = [line.removeprefix("0::") for line in lines if line.startswith("0::")]
+def _memory_groups(proc: Path, sys: Path) -> list[tuple[int | None, int | None, int]]:
+    """Return limit, usage and reclaimable part of it of this process's groups, in bytes, as far as they are told.
+
+    Version 1 of cgroups (Documentation/admin-guide/cgroup-v1/memory.rst), which older boards and phones have, calls
+    them otherwise, and writes a limit near 2^63 where there is none.
+    """
+    names = {"": ("memory.max", "memory.current", "inactive_file"),
+             "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")}  # fmt: skip
+    return [
+        (_count(read(group / limit)), _count(read(group / used)), _count(_words(group / "memory.stat").get(file)) or 0)
+        for controller, (limit, used, file) in names.items()
+        for group in _groups(proc, sys, controller)
+    ]
+
+
+def _count(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdecimal() else None
+
+
+def _groups(proc: Path, sys: Path, controller: str = "") -> list[Path]:
+    """Return the folders of this process's cgroup and of all above it; a limit anywhere binds.
+
+    Args:
+        proc: /proc.
+        sys: /sys.
+        controller: Of version 1 ("memory"), which has a tree for each; "" for version 2.
+    """
+    lines = (line.split(":", 2) for line in read(proc / "self" / "cgroup").splitlines())
+    names = [line[2] for line in lines if len(line) == 3 and controller in line[1].split(",")]
     if not names:
         return []
-    root = sys / "fs" / "cgroup"
+    root = sys / "fs" / "cgroup" / controller
     # Seen from inside a container the name may begin with "/../", above which nothing can be read.
     inner = root.joinpath(*(part for part in names[0].split("/") if part not in ("", "..")))
     return [folder for folder in (inner, *inner.parents) if folder.is_relative_to(root)]

@@ -54,6 +54,7 @@ def fit(
     threads: int | None = None,
     name: str | None = None,
     force: bool = False,
+    memory_check: bool = True,
     progress: Progress | None = None,
 ) -> Path:
     """Fit a classifier of texts, write it as a bundle and return the bundle's folder.
@@ -73,6 +74,7 @@ def fit(
         threads: Threads to compute with; None leaves it to the runtime.
         name: The bundle's name; by default that of the output.
         force: Replace an output folder that exists.
+        memory_check: As of `load`.
         progress: Is told of the work as it is done.
 
     Raises:
@@ -87,7 +89,7 @@ def fit(
     if not 0 < accuracy < 1:
         raise UsageError(f"accuracy is {accuracy!r}; it must be between 0 and 1", "for example: 0.97")
     with (
-        load(bundle, runtime=runtime, threads=threads, progress=progress) as model,
+        load(bundle, runtime=runtime, threads=threads, progress=progress, memory_check=memory_check) as model,
         BundleWriter(output, force) as writer,
     ):
         learn = _calibrated if _has_own_head(model.bundle) else _fitted

@@ -60,7 +60,7 @@ def read_schema(path: Path) -> Grammar:
 
 
 @contextmanager
-def drafter(draft: str) -> Iterator[Draft]:
+def drafter(draft: str, *, memory_check: bool = True) -> Iterator[Draft]:
     """Load what `--draft` names: a smaller model, unless it is "lookup" or "none"."""
     if draft == "lookup":
         yield "lookup"
@@ -69,7 +69,7 @@ def drafter(draft: str) -> Iterator[Draft]:
     else:
         import edgekit
 
-        with edgekit.load(draft) as small:
+        with edgekit.load(draft, memory_check=memory_check) as small:
             yield small
 
 

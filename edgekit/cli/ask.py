@@ -46,7 +46,7 @@ def command(
 
     text = reading.read_prompt(question)
     with (
-        knowledge.opened(folder, encoder, threads) as (base, progress),
+        knowledge.opened(folder, encoder, threads=threads, memory_check=memory_check) as (base, progress),
         edgekit.load(
             model, runtime=runtime, threads=threads, context=context, memory_check=memory_check, progress=progress
         ) as speaker,

@@ -81,7 +81,7 @@ def command(
         edgekit.load(
             bundle, runtime=runtime, threads=threads, context=context, memory_check=memory_check, progress=progress
         ) as model,
-        answering.drafter(draft) as guessing,
+        answering.drafter(draft, memory_check=memory_check) as guessing,
     ):
         if resume is None:
             conversation = model.chat(system, draft=guessing, **settings)

@@ -48,6 +48,7 @@ def command(
     force: Annotated[bool, typer.Option("--force", help="Replace the output folder if it exists.")] = False,
     runtime: options.Runtime = "auto",
     threads: options.Threads = None,
+    memory_check: options.MemoryCheck = True,
     json: options.Json = False,
 ) -> int:
     """Fit a classifier on labelled texts and write it as a bundle; one with labels of its own is calibrated."""
@@ -64,7 +65,8 @@ def command(
     with watch() as progress:
         path = edgekit.fit(
             bundle, *_columns(texts), output, test=_columns(kept[0]) if kept else None, accuracy=accuracy,
-            runtime=runtime, threads=threads, name=name, force=force, progress=progress,
+            runtime=runtime, threads=threads, name=name, force=force, memory_check=memory_check,
+            progress=progress,
         )  # fmt: skip
     elapsed = time.perf_counter() - began
     manifest = Bundle.open(path).manifest

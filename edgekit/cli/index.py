@@ -32,6 +32,7 @@ def command(
     remove: Annotated[bool, typer.Option("--remove", help="Take these documents out instead.")] = False,
     runtime: options.Runtime = "auto",
     threads: options.Threads = None,
+    memory_check: options.MemoryCheck = True,
     json: options.Json = False,
 ) -> int:
     """Add documents to a knowledge base. Those that have not changed are not embedded again; changed ones are replaced.
@@ -49,12 +50,13 @@ def command(
         raise UsageError(f"{output}: there is no knowledge base", problem)
     if remove and not files:
         raise UsageError("--remove needs the names of documents", "give them as they were indexed")
+    loading: dict[str, Any] = {"runtime": runtime, "threads": threads, "memory_check": memory_check}
     with watch(brief=True) as progress:
         if there:
-            base = KnowledgeBase.open(output, encoder, runtime=runtime, threads=threads, progress=progress)
+            base = KnowledgeBase.open(output, encoder, progress=progress, **loading)
         else:
             assert encoder is not None
-            base = KnowledgeBase.create(output, encoder, runtime=runtime, threads=threads, progress=progress)
+            base = KnowledgeBase.create(output, encoder, progress=progress, **loading)
         with base:
             removed = base.remove(*files or ()) if remove else []
             result = Added() if remove else base.add(*files or (), progress=progress)

@@ -32,15 +32,17 @@ _WIDTH = 100
 
 @contextmanager
 def opened(
-    folder: Path, encoder: Path | None, threads: int | None, runtime: str = "auto"
+    folder: Path,
+    encoder: Path | None,
+    **loading: Any,  # noqa: ANN401
 ) -> Iterator[tuple[KnowledgeBase, Progress]]:
-    """Open a knowledge base for a command, with the progress that is shown meanwhile."""
+    """Open a knowledge base for a command, with options of `KnowledgeBase.open`; yield the progress shown as well."""
     from edgekit.cli.progress import watch
     from edgekit.knowledge import KnowledgeBase
 
     with (
         watch(brief=True) as progress,
-        KnowledgeBase.open(folder, encoder, runtime=runtime, threads=threads, progress=progress) as base,
+        KnowledgeBase.open(folder, encoder, progress=progress, **loading) as base,
     ):
         yield base, progress
 

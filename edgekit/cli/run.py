@@ -63,7 +63,7 @@ def command(
         edgekit.load(
             bundle, runtime=runtime, threads=threads, context=context, memory_check=memory_check, progress=progress
         ) as model,
-        answering.drafter(draft) as guessing,
+        answering.drafter(draft, memory_check=memory_check) as guessing,
     ):
         stream = model.stream(asked, system=system, raw=raw, schema=form, draft=guessing, progress=progress, **settings)
         reply = answering.show(stream, silent=json or ids)

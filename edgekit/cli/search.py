@@ -19,13 +19,14 @@ def command(
     encoder: knowledge.Encoder = None,
     runtime: options.Runtime = "auto",
     threads: options.Threads = None,
+    memory_check: options.MemoryCheck = True,
     json: options.Json = False,
 ) -> None:
     """Show the passages of a knowledge base that fit a query best, by meaning and by words."""
     from edgekit.cli import tables
 
     text = reading.read_prompt(query)
-    with knowledge.opened(folder, encoder, threads, runtime) as (base, _):
+    with knowledge.opened(folder, encoder, threads=threads, runtime=runtime, memory_check=memory_check) as (base, _):
         passages = base.search(text, limit)
     if json:
         tables.print_json({"query": text, "passages": [knowledge.passage_json(passage) for passage in passages]})

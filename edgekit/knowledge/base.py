@@ -57,6 +57,7 @@ class KnowledgeBase:
         *,
         runtime: str = "auto",
         threads: int | None = None,
+        memory_check: bool = True,
         progress: Progress | None = None,
     ) -> KnowledgeBase:
         """Make an empty knowledge base, whole or not at all, and open it.
@@ -66,6 +67,7 @@ class KnowledgeBase:
             encoder: A loaded `embed` bundle, or its path. It is copied into the folder.
             runtime: What executes the encoder, where a path is given.
             threads: Threads to compute with, where a path is given.
+            memory_check: As of `load`.
             progress: Is told how far files are checked.
 
         Raises:
@@ -76,7 +78,7 @@ class KnowledgeBase:
         output = Path(folder).resolve()
         if output.exists() and not (output.is_dir() and not any(output.iterdir())):
             raise UsageError(f"{folder}: is there already", "open it, or choose another folder")
-        model, owned = _loaded(encoder, runtime, threads, progress)
+        model, owned = _loaded(encoder, runtime, threads, memory_check, progress)
         try:
             output.parent.mkdir(parents=True, exist_ok=True)
             _write(output, model)
@@ -94,6 +96,7 @@ class KnowledgeBase:
         *,
         runtime: str = "auto",
         threads: int | None = None,
+        memory_check: bool = True,
         progress: Progress | None = None,
     ) -> KnowledgeBase:
         """Open a knowledge base and check that it is whole.
@@ -103,6 +106,7 @@ class KnowledgeBase:
             encoder: The encoder that made it, where it is loaded already; by default its own copy is loaded.
             runtime: What executes the encoder, where it is loaded here.
             threads: Threads to compute with, where it is loaded here.
+            memory_check: As of `load`.
             progress: Is told how far files are checked, at the first open and whenever they changed.
 
         Raises:
@@ -115,7 +119,7 @@ class KnowledgeBase:
             contents.check(progress or Silent())
             bundle = encoder.bundle if isinstance(encoder, Model) else Bundle.open(encoder or place / ENCODER, progress)
             _check_encoder(contents, bundle)
-            model, owned = _loaded(encoder or place / ENCODER, runtime, threads, progress)
+            model, owned = _loaded(encoder or place / ENCODER, runtime, threads, memory_check, progress)
         except BaseException:
             contents.close()
             raise
@@ -299,10 +303,14 @@ def _count(tokenizer: Tokenizer, text: str) -> int:
     return len(tokenizer.encode(text, add_special_tokens=False))
 
 
-def _loaded(encoder: Encoder, runtime: str, threads: int | None, progress: Progress | None) -> tuple[Model, bool]:
+def _loaded(
+    encoder: Encoder, runtime: str, threads: int | None, memory_check: bool, progress: Progress | None
+) -> tuple[Model, bool]:
     """Return the encoder, loaded, and whether it was loaded here."""
-    owned = not isinstance(encoder, Model)
-    model = encoder if isinstance(encoder, Model) else load(encoder, runtime, threads, progress=progress)
+    if isinstance(encoder, Model):
+        model, owned = encoder, False
+    else:
+        model, owned = load(encoder, runtime, threads, progress=progress, memory_check=memory_check), True
     try:
         model.require("embed")
         _ = model.tokenizer

@@ -121,6 +121,23 @@ def test_memory_is_that_of_the_smallest_group_above(tmp_path: Path) -> None:
     assert memory == machine.Memory(total=1000 * MIB, available=400 * MIB)
 
 
+def test_memory_is_that_of_a_group_of_the_first_version(tmp_path: Path) -> None:
+    proc, sysfs = tree(
+        tmp_path,
+        proc__meminfo=MEMINFO,
+        proc__self__cgroup="12:cpuset:/other\n9:cpu,memory:/docker/app\n1:name=systemd:/\n",
+        **{
+            "sys__fs__cgroup__memory__memory.limit_in_bytes": "9223372036854771712\n",
+            "sys__fs__cgroup__memory__memory.usage_in_bytes": "9000000000\n",
+            "sys__fs__cgroup__memory__docker__app__memory.limit_in_bytes": str(900 * MIB),
+            "sys__fs__cgroup__memory__docker__app__memory.usage_in_bytes": str(800 * MIB),
+            "sys__fs__cgroup__memory__docker__app__memory.stat": f"inactive_file 1\ntotal_inactive_file {50 * MIB}\n",
+        },
+    )
+    memory = machine.read_memory(proc, sysfs, "linux")
+    assert memory == machine.Memory(total=900 * MIB, available=150 * MIB)
+
+
 def test_a_group_that_leads_out_of_the_container_is_read_no_further(tmp_path: Path) -> None:
     proc, sysfs = tree(
         tmp_path,
