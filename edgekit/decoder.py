@@ -140,8 +140,8 @@ class Runtime(Protocol):
             UsageError: the runtime has no such cache.
         """
 
-    def advises_against(self, quantization: str, processor: Processor) -> str:
-        """Say why "auto" should not take this runtime for such a bundle on such a processor; "" where it may."""
+    def advises_against(self, outline: FormatOutline, processor: Processor) -> str:
+        """Say why "auto" should not take this runtime for a model on such a processor; "" where it may."""
 
     def available(self) -> Availability:
         """Say whether the engine is installed and suits this machine, without importing it where that is possible."""

@@ -117,6 +117,13 @@ def plan(
     if device != THIS:
         find_device(device)  # a name that is wrong is told before anything is fetched
     formats = [item.strip() for item in to.split(",") if item.strip()] if isinstance(to, str) else list(to)
+    known = sorted({registry.runtime(name).format for name in registry.runtime_names()})
+    for unknown in (name for name in formats if name not in known):
+        raise UsageError(f"unknown format {unknown!r}", f"choose from: {', '.join(known)}")
+    if formats:
+        wanted = [each for each in wanted if each.format in formats]
+        if not wanted:
+            raise UsageError(f"the runtime {runtime} executes none of {', '.join(formats)}", "leave out --to")
     formats = formats or sorted({each.format for each in wanted})
     bundle = Bundle.open(source, progress) if (Path(source) / MANIFEST).is_file() else None
     if bundle is None:
@@ -211,7 +218,7 @@ class _Planner:
         outline = self.outline.formats[runtime.format]
         memory = self._footprint(runtime, outline, self.context)
         verdict, reason = self._fit(memory)
-        against = runtime.advises_against(outline.quantization, self.device.processor)
+        against = runtime.advises_against(outline, self.device.processor)
         return RuntimePlan(
             runtime=runtime.name,
             format=runtime.format,
@@ -220,7 +227,7 @@ class _Planner:
             context_largest=self._largest(runtime, outline),
             speeds=self._speeds(runtime, outline),
             verdict=verdict,
-            reasons=tuple(filter(None, (reason, against))),
+            reasons=tuple(filter(None, (reason, against, self._missing(runtime)))),
         )
 
     def _footprint(self, runtime: Runtime, outline: FormatOutline, context: int) -> Footprint:
@@ -256,22 +263,27 @@ class _Planner:
         )
         return expect(self.table, demand, self.device.capacity)
 
+    def _missing(self, runtime: Runtime) -> str:
+        """Say how to get an engine that is not here, where here is what is planned for."""
+        found = runtime.available() if self.name == THIS else None
+        return "" if found is None or found.ok else f"{found.reason}: {found.hint}"
+
     def _order(self, wanted: Sequence[Runtime], found: dict[str, RuntimePlan]) -> list[str]:
-        """Return the runtimes as `auto` prefers them, those it would not take last."""
-        against = {
+        """Return the runtimes as `auto` prefers them, those that it would not or cannot take last."""
+        last = {
             each.name
             for each in wanted
             if each.name in found
-            and each.advises_against(self.outline.formats[each.format].quantization, self.device.processor)
+            and (self._missing(each) or each.advises_against(self.outline.formats[each.format], self.device.processor))
         }
-        rest, order = set(found) - against, list[str]()
+        rest, order = set(found) - last, list[str]()
         if self.measured is not None:
             order = self.measured.ranked(rest, self.measured.workload)
             rest -= set(order)
         while rest:
-            order.append(ask(self.table, self._question(found[next(iter(sorted(rest)))]), rest).runtime)
+            order.append(ask(self.table, self._question(found[min(rest)]), rest).runtime)
             rest.remove(order[-1])
-        return order + sorted(against)
+        return order + sorted(last)
 
     def _question(self, any_of_them: RuntimePlan) -> Question:
         quantization = self.outline.quantization

@@ -103,9 +103,12 @@ def _advised(found: Runtime, bundle: Bundle, availability: Availability) -> Avai
     """Return that a runtime is not available where it advises against itself."""
     from edgekit.decoder import Availability
     from edgekit.machine import this_processor
+    from edgekit.outline import outline_of
 
-    against = found.advises_against(bundle.manifest.quantization.get("mode", "none"), this_processor())
-    if not (availability.ok and against):
+    if not availability.ok:
+        return availability
+    against = found.advises_against(outline_of(bundle).formats[found.format], this_processor())
+    if not against:
         return availability
     return Availability(ok=False, reason=against, hint=f"if you want it all the same: --runtime {found.name}")
 

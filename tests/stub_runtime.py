@@ -51,7 +51,7 @@ class StubRuntime:
     def footprint(self, outline: FormatOutline, use: Use) -> Footprint:
         return Footprint(mapped=outline.weights, copies=0, cache=1000 * use.context, activations=0, program=0)
 
-    def advises_against(self, quantization: str, processor: Processor) -> str:
+    def advises_against(self, outline: FormatOutline, processor: Processor) -> str:
         return ""
 
     def open_decoder(self, bundle: Bundle, options: LoadOptions) -> EchoDecoder:

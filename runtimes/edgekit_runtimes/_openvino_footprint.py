@@ -7,6 +7,7 @@ they came from stay until the system wants them. Scales and zero points of 4-bit
 from __future__ import annotations
 
 from edgekit.footprint import CACHE_BYTES, CHUNK, PYTHON, TEXTS, Footprint, Use
+from edgekit.machine import Processor
 from edgekit.outline import FormatOutline, cached, layer_count, multiplied, width
 from edgekit.spec import DecoderSpec
 
@@ -25,6 +26,17 @@ ARENA, ENCODER_ARENA = 0.75, 1.0
 """Of a layer's widest values, as float32: much is computed in place, or in 16 bits."""
 
 
+FEW = 0.01
+"""The share of weights kept at 4 bits below which it does not matter what becomes of them."""
+
+
+def expands(outline: FormatOutline, processor: Processor) -> bool:
+    """Say whether the engine expands a model's weights."""
+    if not processor.is_arm or outline.quantization != "keep":
+        return processor.is_arm and outline.quantization == "int4"
+    return outline.counts(FILE_INT8, FILE_INT4)[1] > FEW * multiplied(outline.spec)
+
+
 def footprint(outline: FormatOutline, use: Use, *, paged: bool) -> Footprint:
     """Return the memory of a model."""
     spec = outline.spec
@@ -34,8 +46,7 @@ def footprint(outline: FormatOutline, use: Use, *, paged: bool) -> Footprint:
         mapped, copies = float(outline.weights), float(outline.matrices)
     else:
         mapped = int8 + int4 / 2 + outline.tables * (not outline.tied)
-        expands = outline.quantization == "int4" and use.processor.is_arm
-        copies = float(EXPANDED * multiplied(spec)) if expands else PACKED_INT8 * int8 + PACKED_INT4 * int4
+        copies = PACKED_INT8 * int8 + (EXPANDED if expands(outline, use.processor) else PACKED_INT4) * int4
     return Footprint(
         mapped=round(mapped),
         copies=round(copies),

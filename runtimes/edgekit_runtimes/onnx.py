@@ -49,7 +49,7 @@ class OnnxRuntime:
         """Say what memory a model takes (`_onnx_footprint`)."""
         return footprint(outline, use)
 
-    def advises_against(self, quantization: str, processor: Processor) -> str:  # noqa: ARG002
+    def advises_against(self, outline: FormatOutline, processor: Processor) -> str:  # noqa: ARG002
         """Nothing."""
         return ""
 

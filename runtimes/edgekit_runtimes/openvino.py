@@ -16,7 +16,7 @@ from edgekit.spec import DecoderSpec, GraphSpec
 from edgekit_runtimes._openvino_cache import ModelCache
 from edgekit_runtimes._openvino_encoder import OpenvinoEncoder
 from edgekit_runtimes._openvino_engine import check_places, engine, load_error, noted, read_model, settings
-from edgekit_runtimes._openvino_footprint import EXPANDS, footprint
+from edgekit_runtimes._openvino_footprint import EXPANDS, expands, footprint
 from edgekit_runtimes._openvino_graph import Hooks, can_be_paged, make_paged
 from edgekit_runtimes._openvino_paged import PagedDecoder
 from edgekit_runtimes._openvino_stateful import StatefulDecoder
@@ -44,9 +44,9 @@ class OpenvinoRuntime:
         paged = isinstance(spec, DecoderSpec) and _is_paged(spec, use.processor)
         return footprint(outline, use, paged=paged)
 
-    def advises_against(self, quantization: str, processor: Processor) -> str:
+    def advises_against(self, outline: FormatOutline, processor: Processor) -> str:
         """4 bits on Arm: there are no kernels for them."""
-        return EXPANDS if quantization == "int4" and processor.is_arm else ""
+        return EXPANDS if expands(outline, processor) else ""
 
     def form(self, bundle: Bundle) -> str:
         """Say whether a decoder's cache is paged or the engine's own state."""

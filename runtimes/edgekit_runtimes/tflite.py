@@ -48,7 +48,7 @@ class TfliteRuntime:
         _check_kv(use.kv)
         return footprint(outline, use)
 
-    def advises_against(self, quantization: str, processor: Processor) -> str:  # noqa: ARG002
+    def advises_against(self, outline: FormatOutline, processor: Processor) -> str:  # noqa: ARG002
         """Nothing."""
         return ""
 

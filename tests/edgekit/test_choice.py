@@ -15,6 +15,7 @@ from edgekit.loading import load
 from edgekit.machine import Cpu, Processor
 from edgekit.manifest import FormatEntry
 from edgekit.measured import recall, remember
+from edgekit.outline import FormatOutline
 from edgekit.speeds import CHAT, Measurement, Order, Table
 
 SIZE = 1000
@@ -160,8 +161,8 @@ class Fake:
     def available(self) -> Availability:
         return Availability(ok=self._ok, version="1", reason="not installed", hint=f"install {self.name}")
 
-    def advises_against(self, quantization: str, processor: Processor) -> str:
-        return f"it expands {quantization}" if (self.name, processor.is_arm) == ("expander", True) else ""
+    def advises_against(self, outline: FormatOutline, processor: Processor) -> str:
+        return f"it expands {outline.quantization}" if (self.name, processor.is_arm) == ("expander", True) else ""
 
 
 def known(monkeypatch: pytest.MonkeyPatch, *runtimes: Fake) -> None:

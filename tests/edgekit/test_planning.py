@@ -17,6 +17,7 @@ from tiny_checkpoint import write_tiny_checkpoint
 import edgekit
 from edgekit import planning, registry
 from edgekit.bundle import Bundle
+from edgekit.decoder import Availability
 from edgekit.devices import THIS, Device, find_device
 from edgekit.errors import UsageError
 from edgekit.footprint import ROOM, Footprint, fit, in_words, largest_context
@@ -172,6 +173,24 @@ def test_wrong_usage(checkpoint: Path, options: dict[str, Any], message: str) ->
 def test_a_runtime_without_the_wanted_cache_is_left_out(checkpoint: Path) -> None:
     found = plan(checkpoint, "pi5-8gb", kv="int8")
     assert "no int8 cache" in found.left_out["tflite"]
+
+
+def test_a_runtime_that_is_not_here_comes_last_and_says_how_to_get_it(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(self: object) -> Availability:
+        return Availability(ok=False, reason="ai-edge-litert is not installed", hint="pip install it")
+
+    monkeypatch.setattr(type(registry.runtime("tflite")), "available", missing)
+    here, there = plan(checkpoint, THIS), plan(checkpoint, "laptop-8gb")
+    assert here.runtimes[-1].runtime == "tflite"
+    assert here.runtimes[-1].reasons == ("ai-edge-litert is not installed: pip install it",)
+    assert there.runtimes[0].runtime == "tflite"
+
+
+def test_a_runtime_and_a_format_that_do_not_go_together(checkpoint: Path) -> None:
+    with pytest.raises(UsageError, match="the runtime onnx executes none of tflite"):
+        plan(checkpoint, "pi5-8gb", runtime="onnx", to="tflite")
 
 
 def test_this_machine(checkpoint: Path) -> None:
