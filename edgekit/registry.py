@@ -105,9 +105,8 @@ def _advised(found: Runtime, bundle: Bundle, availability: Availability) -> Avai
     from edgekit.machine import this_processor
     from edgekit.outline import outline_of
 
-    if not availability.ok:
-        return availability
-    against = found.advises_against(outline_of(bundle).formats[found.format], this_processor())
+    outline = outline_of(bundle).formats.get(found.format)
+    against = found.advises_against(outline, this_processor()) if outline is not None and availability.ok else ""
     if not against:
         return availability
     return Availability(ok=False, reason=against, hint=f"if you want it all the same: --runtime {found.name}")
