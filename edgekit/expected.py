@@ -26,6 +26,11 @@ ELSEWHERE = "x86_64-vnni"
 """The kind of processor whose measurements stand in for those that no one has measured."""
 
 
+EXPANDS = 1.5
+"""Copies that are so many times larger than what is in the file are weights of more bits, and read as such. Smaller
+differences are the engine's own, and in what was measured of it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Demand:
     """What is asked: a model on a runtime and a kind of processor."""
@@ -47,8 +52,8 @@ class Demand:
 def reads(runtime: Runtime, outline: FormatOutline, processor: Processor, kv: KvPrecision = "auto") -> tuple[int, int]:
     """Return the bytes of weights that a runtime reads for a token, and those of the cache for each token before it."""
     one, two = (runtime.footprint(outline, Use(context=n, kv=kv, processor=processor)) for n in (1, 2))
-    # Engines read their own copies, which are larger than the file where they expand its weights.
-    return max(outline.matrices, one.copies), two.cache - one.cache
+    expands = one.copies > EXPANDS * outline.matrices
+    return one.copies if expands else outline.matrices, two.cache - one.cache
 
 
 def work_of(outlines: Mapping[Runtime, FormatOutline], processor: Processor) -> Work:
