@@ -15,21 +15,28 @@ from manifests import write_bundle
 from tiny_checkpoint import write_tiny_checkpoint
 
 import edgekit
-from edgekit import planning, registry
+from edgekit import devices, planning, registry
 from edgekit.bundle import Bundle
 from edgekit.decoder import Availability
 from edgekit.devices import THIS, Device, find_device
 from edgekit.errors import UsageError
 from edgekit.footprint import ROOM, Footprint, fit, in_words, largest_context
+from edgekit.machine_speed import MachineSpeed
 from edgekit.measured import remember
 from edgekit.planning import plan
-from edgekit.speeds import read_table
+from edgekit.speeds import CHAT, read_table
 
 GB = 10**9
 
 
 def footprint(**sizes: int) -> Footprint:
     return Footprint(**{"mapped": 0, "copies": 0, "cache": 0, "activations": 0, "program": 0, **sizes})
+
+
+@pytest.fixture(autouse=True)
+def known_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spend no time on measuring; tests of `machine_speed` do."""
+    monkeypatch.setattr(devices, "measure", lambda threads: MachineSpeed(bandwidth=4e10, flops=2e11, noise=0.0))
 
 
 @pytest.fixture
@@ -108,8 +115,8 @@ def test_where_free_memory_is_not_known_nothing_is_too_large(checkpoint: Path, d
 def test_auto_gives_way_where_only_another_runtime_fits(tmp_path: Path, device: Callable[..., None]) -> None:
     """OpenVINO holds a cache in 8 bits, a quarter of LiteRT's, which is faster."""
     config = {
-        "model_type": "llama", "vocab_size": 300, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 30,
-        "num_attention_heads": 4, "head_dim": 256, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5,
+        "model_type": "llama", "vocab_size": 300, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 3,
+        "num_attention_heads": 32, "head_dim": 256, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5,
     }  # fmt: skip
     (tmp_path / "config.json").write_text(json.dumps(config))
     device(machine="x86_64", features=("avx512_vnni",))
@@ -121,6 +128,27 @@ def test_auto_gives_way_where_only_another_runtime_fits(tmp_path: Path, device: 
     found = plan(tmp_path, "pi5-8gb")
     assert found.best == "openvino"
     assert "tflite, which auto would prefer, is too large" in found.reasons
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("quantize", ["int4", "int8"])
+@pytest.mark.parametrize(
+    ("hidden", "mlp", "layers", "vocabulary"),
+    [(896, 4864, 24, 151_936), (2048, 8192, 16, 128_256), (3072, 8192, 28, 128_256)],
+)
+def test_the_order_in_which_auto_takes_runtimes_is_that_of_the_speeds_that_are_shown(
+    tmp_path: Path, quantize: str, hidden: int, mlp: int, layers: int, vocabulary: int
+) -> None:
+    """For models between those that were measured, of the shapes of Qwen 2.5 and Llama 3.2."""
+    config = {
+        "model_type": "llama", "vocab_size": vocabulary, "hidden_size": hidden, "intermediate_size": mlp,
+        "num_hidden_layers": layers, "num_attention_heads": hidden // 64, "num_key_value_heads": 2,
+        "max_position_embeddings": 8192, "rms_norm_eps": 1e-5, "tie_word_embeddings": True,
+    }  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    found = plan(tmp_path, "laptop-16gb", quantize=quantize, context=2048)
+    seconds = [sum(tokens / each.speeds[part] for part, tokens in CHAT.items()) for each in found.runtimes]
+    assert seconds == sorted(seconds)
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def footprint(runtime: str, outline: FormatOutline, context: int = 640, on: Proc
 @pytest.mark.parametrize(("runtime", "spec", "quantization", "context"), PEAKS)
 def test_what_was_measured(runtime: str, spec: DecoderSpec, quantization: str, context: int) -> None:
     found = footprint(runtime, outlined(runtime, spec, quantization), context)
-    assert found.total == pytest.approx(PEAKS[runtime, spec, quantization, context], rel=0.07)
+    assert found.total == pytest.approx(PEAKS[runtime, spec, quantization, context], rel=0.1)
 
 
 @pytest.mark.parametrize("runtime", registry.runtime_names())

@@ -14,6 +14,7 @@ from edgekit import energy, registry
 from edgekit.bundle import Bundle
 from edgekit.cli import comparing, main, measuring
 from edgekit.errors import EdgekitError, EnergyError, RuntimeUnavailableError
+from edgekit.machine_speed import MachineSpeed
 from edgekit.pass_costs import PassCosts
 from edgekit.progress import Silent
 from edgekit.session import DecoderSession
@@ -151,6 +152,8 @@ def fake_results(monkeypatch: pytest.MonkeyPatch, **decode: float | str) -> None
         }  # fmt: skip
 
     monkeypatch.setattr(comparing, "_measured", measured)
+    speed = MachineSpeed(bandwidth=4e10, flops=2e11, noise=0.0)
+    monkeypatch.setattr("edgekit.machine_speed.measure", lambda threads: speed)
     openers = {registry.runtime(name): registry.runtime(name).available() for name in decode}
     monkeypatch.setattr(registry, "openers", lambda bundle, name="auto": openers)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fnmatch
 import shutil
 import sys
 from collections.abc import Callable
@@ -42,6 +43,22 @@ def test_a_repository_is_fetched_and_opened(calls: list[tuple[str, dict[str, Any
     assert options["revision"] is None
     assert "*.safetensors" in options["allow_patterns"]
     assert not any(pattern.endswith((".bin", ".pt", "*")) for pattern in options["allow_patterns"])
+
+
+def test_no_weights_are_fetched_where_the_config_is_enough(
+    calls: list[tuple[str, dict[str, Any]]], tmp_path: Path
+) -> None:
+    snapshot = tmp_path / "models--org--tiny" / "snapshots" / COMMIT
+    for path in snapshot.glob("*.safetensors"):
+        path.unlink()
+    with open_checkpoint("org/tiny", config_only=True) as checkpoint:
+        assert checkpoint.config["model_type"]
+    patterns = calls[0][1]["allow_patterns"]
+    assert "config.json" in patterns
+    names = ("model.safetensors", "model-00001-of-00002.safetensors", "pytorch_model.bin", "tokenizer.json")
+    assert not any(fnmatch.fnmatch(name, pattern) for name in names for pattern in patterns)
+    with pytest.raises(CheckpointError, match=r"no \*\.safetensors file"):
+        open_checkpoint("org/tiny")
 
 
 def test_a_revision_stands_behind_an_at(calls: list[tuple[str, dict[str, Any]]]) -> None:
