@@ -1,16 +1,18 @@
-"""Small encoders with a tokenizer, as bundles: recorded checkpoints and a vocabulary that is trained when asked for."""
+"""Small encoders with a tokenizer, as bundles: recorded checkpoints and a vocabulary of their texts."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from encoder_cases import encoder_cases
 from small_tokenizers import TEXTS
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from edgekit_exporters.export import export
 
@@ -20,14 +22,14 @@ CASES = {"embed": "bert_mean", "classify": "bert_seqcls", "tag": "bert_tag", "mu
 @cache
 def word_piece(vocab_size: int = 140) -> str:
     """Return the tokenizer.json of a BERT tokenizer that pads and cuts, as published ones do."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    # Not by a trainer: the order of what one finds, and so what a random model computes, changes from run to run.
+    words = Counter(re.findall(r"\w+|[^\w\s]", " ".join(TEXTS).lower()))
+    letters = [letter for letter, _ in Counter("".join(words)).most_common(40)]
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *letters, *(f"##{letter}" for letter in letters)]
+    vocabulary = list(dict.fromkeys([*pieces, *(word for word, _ in words.most_common())]))[:vocab_size]
+    tokenizer = Tokenizer(models.WordPiece({token: i for i, token in enumerate(vocabulary)}, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=vocab_size, special_tokens=special, show_progress=False, limit_alphabet=40
-    )
-    tokenizer.train_from_iterator(TEXTS, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
