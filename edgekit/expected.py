@@ -5,7 +5,8 @@ runtime reaches what the machine could do: what it takes is
 
     seconds = cost / capacity * (share + overhead * layers / cost)
 
-with the bytes and the bandwidth for decoding, the operations and their rate for prompts. Between two models that were
+with the bytes and the bandwidth for decoding, the operations and their rate for prompts (the head sees their last token
+only). Between two models that were
 measured this is a line, and it goes through both. The overhead is what a layer costs beside its weights (starting
 threads, norms, small products): nearly all of a model of 100 M parameters, hardly anything of one of 4 B.
 """
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from edgekit.decoder import KvPrecision, Runtime
 from edgekit.footprint import Use
 from edgekit.machine import Processor
-from edgekit.outline import FormatOutline, layer_count, multiplied
+from edgekit.outline import FormatOutline, in_layers, layer_count
 from edgekit.speeds import Capacity, Measurement, Table, Work
 
 ELSEWHERE = "x86_64-vnni"
@@ -62,7 +63,7 @@ def work_of(outlines: Mapping[Runtime, FormatOutline], processor: Processor) -> 
     found = {runtime.name: reads(runtime, outline, processor) for runtime, outline in outlines.items()}
     return Work(
         layers=layer_count(spec),
-        multiplied=multiplied(spec),
+        multiplied=in_layers(spec),
         read={name: weights for name, (weights, _) in found.items()},
         cache={name: cache for name, (_, cache) in found.items()},
     )

@@ -55,7 +55,7 @@ def measure(threads: int) -> MachineSpeed:
 def _read_rates(pool: ThreadPoolExecutor, threads: int) -> list[float]:
     """Return bytes per second of rounds in which each thread reads an array of its own."""
     parts = [np.ones(BYTES // threads // 8, np.int64) for _ in range(threads)]
-    # A maximum reads every element once, writes none, and keeps pace with memory where a sum in floats does not.
+    # A maximum reads every element once, writes none, and keeps pace with memory.
     seconds = _rounds(lambda: list(pool.map(np.max, parts)))
     return [sum(part.nbytes for part in parts) / each for each in seconds]
 

@@ -96,12 +96,16 @@ class Outline:
 
 
 def multiplied(spec: Spec) -> int:
-    """Return how many weights a token is multiplied with; what is not known of a graph counts as such."""
+    """Return how many weights a token is multiplied with that is decoded: those of the layers, and the head."""
+    return in_layers(spec) + (spec.hidden_size * spec.vocab_size if isinstance(spec, DecoderSpec) else 0)
+
+
+def in_layers(spec: Spec) -> int:
+    """Return how many weights a token of a prompt or a text is multiplied with; of a graph, all but its embedding."""
     if isinstance(spec, GraphSpec):
         return max(0, spec.parameters - spec.vocab_size * spec.hidden_size)
     hidden, mlp = spec.hidden_size, spec.mlp_size * (3 if spec.gated else 2)
-    layers = sum(hidden * (2 * layer.query_size + 2 * layer.kv_size + mlp) for layer in spec.layers)
-    return layers + (hidden * spec.vocab_size if isinstance(spec, DecoderSpec) else 0)
+    return sum(hidden * (2 * layer.query_size + 2 * layer.kv_size + mlp) for layer in spec.layers)
 
 
 def width(spec: Spec) -> int:

@@ -23,7 +23,7 @@ from edgekit.errors import EdgekitError, UsageError
 from edgekit.expected import ELSEWHERE, Demand, expect, reads
 from edgekit.footprint import ROOM, Footprint, Use, fit, largest_context
 from edgekit.measured import recall
-from edgekit.outline import FormatOutline, Outline, layer_count, multiplied, outline_of
+from edgekit.outline import FormatOutline, Outline, in_layers, layer_count, outline_of
 from edgekit.progress import Progress
 from edgekit.speeds import CHAT, Measurement, Table, read_table
 
@@ -256,7 +256,7 @@ class _Planner:
             task=self._task,
             quantization=outline.quantization,
             layers=layer_count(spec),
-            multiplied=multiplied(spec),
+            multiplied=in_layers(spec),
             read=weights,
             cache=cache,
             position=min(CHAT["prefill"] + CHAT["decode"] // 2, self.context),

@@ -51,9 +51,9 @@ class Work:
 
     layers: int
     multiplied: int
-    """Weights that a token is multiplied with."""
+    """Weights that a token of a prompt is multiplied with: those of the layers."""
     read: dict[str, int]
-    """By runtime: bytes of those weights in its format."""
+    """By runtime: bytes of the weights that a token reads which is decoded: those and the head's."""
     cache: dict[str, int]
     """By runtime: bytes of the cache that a later token reads of this one."""
 

@@ -14,7 +14,8 @@ from tiny_checkpoint import write_tiny_checkpoint
 
 from edgekit.bundle import Bundle
 from edgekit.errors import CheckpointError, UnsupportedError, UsageError
-from edgekit.outline import layer_count, multiplied, outline_of
+from edgekit.outline import in_layers, layer_count, multiplied, outline_of
+from edgekit.spec import DecoderSpec
 from edgekit_exporters.architecture import read_model
 from edgekit_exporters.checkpoints import open_checkpoint
 from edgekit_exporters.export import export
@@ -87,6 +88,8 @@ def test_the_weights_that_a_token_is_multiplied_with(case: Case | EncoderCase, s
         tied = getattr(model.spec, "tied", False)
     expected = count - sum(head) + (model.spec.vocab_size * model.spec.hidden_size if tied else 0)
     assert multiplied(model.spec) == expected
+    top = model.spec.vocab_size * model.spec.hidden_size if isinstance(model.spec, DecoderSpec) else 0
+    assert in_layers(model.spec) == expected - top
     assert layer_count(model.spec) == len(model.spec.layers)
 
 
