@@ -80,7 +80,6 @@ class Outline:
     name: str
     task: Task
     formats: dict[str, FormatOutline]
-    parameters: int
     left_out: dict[str, str] = field(default_factory=dict)
     """Formats that it cannot be written in, and why."""
 
@@ -93,6 +92,15 @@ class Outline:
     def quantization(self) -> str:
         """What all formats share."""
         return next(iter(self.formats.values())).quantization
+
+    @property
+    def parameters(self) -> int:
+        """Weights of all matrices and tables; vectors and a classifier's rows are too few to count."""
+        spec = self.spec
+        if isinstance(spec, GraphSpec):
+            return spec.parameters
+        table = 0 if _tied(spec) else spec.vocab_size * spec.hidden_size
+        return multiplied(spec) + table + (spec.context * spec.hidden_size if spec.learned_positions else 0)
 
 
 def multiplied(spec: Spec) -> int:
@@ -147,14 +155,7 @@ def outline_of(bundle: Bundle) -> Outline:
         )
         for name, entry in manifest.formats.items()
     }
-    parameters = spec.parameters if isinstance(spec, GraphSpec) else _parameters(spec)
-    return Outline(name=manifest.name, task=manifest.task, formats=formats, parameters=parameters)
-
-
-def _parameters(spec: DecoderSpec | EncoderSpec) -> int:
-    """Return the parameters of all matrices and tables; vectors are too few to count."""
-    table = 0 if _tied(spec) else spec.vocab_size * spec.hidden_size
-    return multiplied(spec) + table + (spec.context * spec.hidden_size if spec.learned_positions else 0)
+    return Outline(name=manifest.name, task=manifest.task, formats=formats)
 
 
 def _tied(spec: Spec) -> bool:

@@ -18,7 +18,7 @@ from edgekit.progress import Progress, Silent
 from edgekit.spec import DecoderSpec
 from edgekit_exporters.architecture import AnyModel, EncoderModel, read_model
 from edgekit_exporters.checkpoints import open_checkpoint
-from edgekit_exporters.export import parameters, write_options
+from edgekit_exporters.export import write_options
 from edgekit_exporters.format import Format, WriteOptions, begin, find_format, format_names
 from edgekit_exporters.weights import Float32
 
@@ -60,7 +60,6 @@ def outline(
         name=name,
         task=model.task if isinstance(model, EncoderModel) else "generate",
         formats=found,
-        parameters=parameters(model),
         left_out={wanted: f"{error.message}; {error.hint}".rstrip("; ") for wanted, error in problems.items()},
     )
 
