@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edgekit.knowledge import KnowledgeBase
     from edgekit.loading import load
     from edgekit.model import Model
-    from edgekit.planning import plan
+    from edgekit.planning.plan import plan
     from edgekit.progress import Progress
     from edgekit.structured.grammar import Lark
     from edgekit.tokenizer import Tokenizer
@@ -55,7 +55,7 @@ _LATE = {
     "Tokenizer": "edgekit.tokenizer",
     "fit": "edgekit.classification.fitting",
     "load": "edgekit.loading",
-    "plan": "edgekit.planning",
+    "plan": "edgekit.planning.plan",
     "render_chat": "edgekit.chat",
 }
 

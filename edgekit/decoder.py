@@ -18,9 +18,9 @@ from edgekit.errors import install_hint
 
 if TYPE_CHECKING:
     from edgekit.bundle import Bundle
-    from edgekit.footprint import Footprint, Use
     from edgekit.machine import Processor
-    from edgekit.outline import FormatOutline
+    from edgekit.planning.footprint import Footprint, Use
+    from edgekit.planning.outline import FormatOutline
 
 Float32 = npt.NDArray[np.float32]
 Tokens = npt.NDArray[np.int64]

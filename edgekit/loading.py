@@ -9,8 +9,8 @@ from edgekit.bundle import Bundle
 from edgekit.decoder import DEFAULT_CONTEXT, KvPrecision, LoadOptions
 from edgekit.encoder_session import open_encoder_session
 from edgekit.errors import UsageError
-from edgekit.memory_check import check_memory
 from edgekit.model import Model
+from edgekit.planning.memory_check import check_memory
 from edgekit.registry import choose_runtime
 from edgekit.session import open_session
 

@@ -103,7 +103,7 @@ def _advised(found: Runtime, bundle: Bundle, availability: Availability) -> Avai
     """Return that a runtime is not available where it advises against itself."""
     from edgekit.decoder import Availability
     from edgekit.machine import this_processor
-    from edgekit.outline import outline_of
+    from edgekit.planning.outline import outline_of
 
     outline = outline_of(bundle).formats.get(found.format)
     against = found.advises_against(outline, this_processor()) if outline is not None and availability.ok else ""

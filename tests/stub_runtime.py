@@ -9,9 +9,9 @@ from small_tokenizers import trained
 
 from edgekit.bundle import Bundle
 from edgekit.decoder import Availability, LoadOptions
-from edgekit.footprint import Footprint, Use
 from edgekit.machine import Processor
-from edgekit.outline import FormatOutline
+from edgekit.planning.footprint import Footprint, Use
+from edgekit.planning.outline import FormatOutline
 
 TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}{{ m.role[0] }}:{{ m.content }}|{% endfor %}"

@@ -20,11 +20,11 @@ from part import Options, Row, Table, verdict
 from setting import CACHE
 
 from edgekit.cli import figures
-from edgekit.devices import THIS
 from edgekit.folders import CACHE_VARIABLE
 from edgekit.machine import physical_cores
-from edgekit.machine_speed import measure as measure_machine
-from edgekit.planning import plan
+from edgekit.planning.devices import THIS
+from edgekit.planning.machine_speed import measure as measure_machine
+from edgekit.planning.plan import plan
 
 ORDER = 17
 MEMORY, SPEED = 0.15, 0.25

@@ -43,7 +43,7 @@ def compare(path: Path, options: Mapping[str, object]) -> dict[str, Any]:
     from edgekit.cli import describe
     from edgekit.cli.progress import watch
     from edgekit.machine import physical_cores, read_cpu
-    from edgekit.machine_speed import capacity_of, measure
+    from edgekit.planning.machine_speed import capacity_of, measure
 
     with watch(brief=True) as progress:
         bundle = Bundle.open(path, progress)
@@ -125,9 +125,9 @@ def measurement_of(
     """Return what `edgekit bench` said of several runtimes as a measurement on this machine, of this capacity."""
     from edgekit import registry
     from edgekit.choice import this_cpu
-    from edgekit.expected import work_of
     from edgekit.machine import this_processor
-    from edgekit.outline import outline_of
+    from edgekit.planning.expected import work_of
+    from edgekit.planning.outline import outline_of
     from edgekit.speeds import Measurement, Passes
 
     first, manifest = results[0], bundle.manifest

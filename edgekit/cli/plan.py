@@ -8,7 +8,7 @@ from edgekit.cli import figures, options
 from edgekit.cli.export import Quantization
 
 if TYPE_CHECKING:
-    from edgekit.planning import Plan, RuntimePlan
+    from edgekit.planning.plan import Plan, RuntimePlan
 
 
 TEXT = 128
@@ -56,7 +56,7 @@ def command(
     """
     from edgekit.cli import tables
     from edgekit.cli.progress import watch
-    from edgekit.planning import plan
+    from edgekit.planning.plan import plan
 
     with watch(brief=True) as progress:
         found = plan(

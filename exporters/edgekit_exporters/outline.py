@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from edgekit.errors import EdgekitError, MissingExtraError, UnsupportedError
-from edgekit.outline import FormatOutline, Outline
+from edgekit.planning.outline import FormatOutline, Outline
 from edgekit.progress import Progress, Silent
 from edgekit.spec import DecoderSpec
 from edgekit_exporters.architecture import AnyModel, EncoderModel, read_model

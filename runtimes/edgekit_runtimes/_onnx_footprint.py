@@ -6,8 +6,8 @@ pages they came from are given back, but for scales and zero points.
 
 from __future__ import annotations
 
-from edgekit.footprint import CACHE_BYTES, CHUNK, PYTHON, TEXTS, Footprint, Use
-from edgekit.outline import FormatOutline, cached, layer_count, width
+from edgekit.planning.footprint import CACHE_BYTES, CHUNK, PYTHON, TEXTS, Footprint, Use
+from edgekit.planning.outline import FormatOutline, cached, layer_count, width
 from edgekit.spec import DecoderSpec
 
 FILE_INT8, FILE_INT4 = 36 / 32, 20.5 / 32

@@ -6,9 +6,9 @@ they came from stay until the system wants them. Scales and zero points of 4-bit
 
 from __future__ import annotations
 
-from edgekit.footprint import CACHE_BYTES, CHUNK, PYTHON, TEXTS, Footprint, Use
 from edgekit.machine import Processor
-from edgekit.outline import FormatOutline, cached, layer_count, multiplied, width
+from edgekit.planning.footprint import CACHE_BYTES, CHUNK, PYTHON, TEXTS, Footprint, Use
+from edgekit.planning.outline import FormatOutline, cached, layer_count, multiplied, width
 from edgekit.spec import DecoderSpec
 
 EXPANDS = "OpenVINO has no 4-bit kernels on Arm: it expands the weights to 16 bits, four times their memory"

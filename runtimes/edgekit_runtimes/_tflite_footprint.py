@@ -7,8 +7,8 @@ for its values once it is used.
 
 from __future__ import annotations
 
-from edgekit.footprint import PYTHON, Footprint, Use
-from edgekit.outline import FormatOutline, cached, heads, layer_count, width
+from edgekit.planning.footprint import PYTHON, Footprint, Use
+from edgekit.planning.outline import FormatOutline, cached, heads, layer_count, width
 from edgekit.spec import DecoderSpec
 
 TOKENS = 128

@@ -17,9 +17,9 @@ import numpy.typing as npt
 from edgekit.bundle import Bundle
 from edgekit.decoder import Availability, Decoder, Encoder, Float32, LoadOptions, Tokens, find_engine
 from edgekit.errors import BundleError, EdgekitError, UsageError
-from edgekit.footprint import Footprint, Use
 from edgekit.machine import Processor, physical_cores
-from edgekit.outline import FormatOutline
+from edgekit.planning.footprint import Footprint, Use
+from edgekit.planning.outline import FormatOutline
 from edgekit_runtimes._onnx_encoder import OnnxEncoder
 from edgekit_runtimes._onnx_footprint import footprint
 

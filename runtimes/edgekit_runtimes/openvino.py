@@ -9,9 +9,9 @@ from typing import Any
 from edgekit.bundle import Bundle
 from edgekit.decoder import Availability, Decoder, Encoder, LoadOptions, find_engine
 from edgekit.errors import UsageError
-from edgekit.footprint import Footprint, Use
 from edgekit.machine import Processor, this_processor
-from edgekit.outline import FormatOutline
+from edgekit.planning.footprint import Footprint, Use
+from edgekit.planning.outline import FormatOutline
 from edgekit.spec import DecoderSpec, GraphSpec
 from edgekit_runtimes._openvino_cache import ModelCache
 from edgekit_runtimes._openvino_encoder import OpenvinoEncoder

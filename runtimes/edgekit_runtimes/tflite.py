@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from edgekit.bundle import Bundle
 from edgekit.decoder import Availability, Decoder, Encoder, KvPrecision, LoadOptions, find_engine, installed_version
 from edgekit.errors import BundleError, RuntimeUnavailableError, UsageError, install_hint
-from edgekit.footprint import Footprint, Use
 from edgekit.machine import Processor, lacks, physical_cores
-from edgekit.outline import FormatOutline
+from edgekit.planning.footprint import Footprint, Use
+from edgekit.planning.outline import FormatOutline
 from edgekit_runtimes._tflite_decoder import Engine, EngineError, TfliteDecoder
 from edgekit_runtimes._tflite_encoder import TfliteEncoder
 from edgekit_runtimes._tflite_footprint import footprint

@@ -15,7 +15,7 @@ from edgekit.loading import load
 from edgekit.machine import Cpu, Processor
 from edgekit.manifest import FormatEntry
 from edgekit.measured import recall, remember
-from edgekit.outline import FormatOutline
+from edgekit.planning.outline import FormatOutline
 from edgekit.speeds import CHAT, Measurement, Order, Table
 
 SIZE = 1000

@@ -15,7 +15,7 @@ from tiny_checkpoint import write_tiny_checkpoint
 
 from edgekit.bundle import Bundle
 from edgekit.errors import CheckpointError, UnsupportedError, UsageError
-from edgekit.outline import in_layers, layer_count, multiplied, outline_of
+from edgekit.planning.outline import in_layers, layer_count, multiplied, outline_of
 from edgekit.spec import DecoderSpec
 from edgekit_exporters.architecture import read_model
 from edgekit_exporters.checkpoints import open_checkpoint

@@ -16,9 +16,9 @@ from manifests import write_bundle
 
 from edgekit import registry
 from edgekit.errors import UsageError
-from edgekit.footprint import Footprint, Use
 from edgekit.machine import Processor
-from edgekit.outline import FormatOutline, cached
+from edgekit.planning.footprint import Footprint, Use
+from edgekit.planning.outline import FormatOutline, cached
 from edgekit.spec import Attention, DecoderSpec, GraphSpec, Norm
 
 SERVER = Processor("x86_64", ("avx2", "avx512f", "avx512_vnni"))
@@ -128,8 +128,8 @@ def test_a_plan_is_made_without_the_engine(tmp_path: Path) -> None:
 import sys
 for name in {engines!r}:
     sys.modules[name] = None
-from edgekit import planning
-print([each.runtime for each in planning.plan(sys.argv[1], "pi5-8gb").runtimes])
+import edgekit
+print([each.runtime for each in edgekit.plan(sys.argv[1], "pi5-8gb").runtimes])
 """
     bundle = str(write_bundle(tmp_path / "a.edge"))
     done = subprocess.run([sys.executable, "-c", code, bundle], capture_output=True, text=True, check=True)

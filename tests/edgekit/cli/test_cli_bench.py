@@ -14,8 +14,8 @@ from edgekit import energy, registry
 from edgekit.bundle import Bundle
 from edgekit.cli import comparing, main, measuring
 from edgekit.errors import EdgekitError, EnergyError, RuntimeUnavailableError
-from edgekit.machine_speed import MachineSpeed
 from edgekit.pass_costs import PassCosts
+from edgekit.planning.machine_speed import MachineSpeed
 from edgekit.progress import Silent
 from edgekit.session import DecoderSession
 
@@ -153,7 +153,7 @@ def fake_results(monkeypatch: pytest.MonkeyPatch, **decode: float | str) -> None
 
     monkeypatch.setattr(comparing, "_measured", measured)
     speed = MachineSpeed(bandwidth=4e10, flops=2e11, noise=0.0)
-    monkeypatch.setattr("edgekit.machine_speed.measure", lambda threads: speed)
+    monkeypatch.setattr("edgekit.planning.machine_speed.measure", lambda threads: speed)
     openers = {registry.runtime(name): registry.runtime(name).available() for name in decode}
     monkeypatch.setattr(registry, "openers", lambda bundle, name="auto": openers)
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from edgekit import memory_check
 from edgekit.cli import main
 from edgekit.machine import Memory
+from edgekit.planning import memory_check
 
 RunJson = Callable[..., dict[str, Any]]
 

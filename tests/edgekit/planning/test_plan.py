@@ -15,15 +15,17 @@ from manifests import write_bundle
 from tiny_checkpoint import write_tiny_checkpoint
 
 import edgekit
-from edgekit import devices, planning, registry
+from edgekit import registry
 from edgekit.bundle import Bundle
 from edgekit.decoder import Availability
-from edgekit.devices import THIS, Device, find_device
 from edgekit.errors import UsageError
-from edgekit.footprint import ROOM, Footprint, fit, in_words, largest_context
-from edgekit.machine_speed import MachineSpeed
 from edgekit.measured import remember
-from edgekit.planning import plan
+from edgekit.planning import devices
+from edgekit.planning import plan as planning
+from edgekit.planning.devices import THIS, Device, find_device
+from edgekit.planning.footprint import ROOM, Footprint, fit, in_words, largest_context
+from edgekit.planning.machine_speed import MachineSpeed
+from edgekit.planning.plan import plan
 from edgekit.speeds import CHAT, read_table
 
 GB = 10**9

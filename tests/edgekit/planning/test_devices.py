@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from edgekit import devices
-from edgekit.devices import THIS, device_names, find_device
 from edgekit.errors import UsageError
 from edgekit.machine import Memory
-from edgekit.machine_speed import MachineSpeed, measure
+from edgekit.planning import devices
+from edgekit.planning.devices import THIS, device_names, find_device
+from edgekit.planning.machine_speed import MachineSpeed, measure
 
 
 @pytest.mark.parametrize("name", [name for name in device_names() if name != THIS])

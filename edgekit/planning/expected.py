@@ -18,9 +18,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgekit.decoder import KvPrecision, Runtime
-from edgekit.footprint import Use
 from edgekit.machine import Processor
-from edgekit.outline import FormatOutline, in_layers, layer_count
+from edgekit.planning.footprint import Use
+from edgekit.planning.outline import FormatOutline, in_layers, layer_count
 from edgekit.speeds import Capacity, Measurement, Table, Work
 
 ELSEWHERE = "x86_64-vnni"

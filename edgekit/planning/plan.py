@@ -18,12 +18,12 @@ from edgekit.bundle import Bundle
 from edgekit.bundle_names import MANIFEST
 from edgekit.choice import Question, ask
 from edgekit.decoder import DEFAULT_CONTEXT, KvPrecision, Runtime
-from edgekit.devices import THIS, Device, find_device
 from edgekit.errors import EdgekitError, UsageError
-from edgekit.expected import ELSEWHERE, Demand, expect, reads
-from edgekit.footprint import ROOM, Footprint, Use, fit, largest_context
 from edgekit.measured import recall
-from edgekit.outline import FormatOutline, Outline, in_layers, layer_count, outline_of
+from edgekit.planning.devices import THIS, Device, find_device
+from edgekit.planning.expected import ELSEWHERE, Demand, expect, reads
+from edgekit.planning.footprint import ROOM, Footprint, Use, fit, largest_context
+from edgekit.planning.outline import FormatOutline, Outline, in_layers, layer_count, outline_of
 from edgekit.progress import Progress
 from edgekit.speeds import CHAT, Measurement, Table, read_table
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from edgekit.decoder import LoadOptions, Runtime
 from edgekit.errors import MemoryShortageError
-from edgekit.footprint import PYTHON, Use, in_words, largest_context
 from edgekit.machine import read_memory, this_processor
-from edgekit.outline import outline_of
+from edgekit.planning.footprint import PYTHON, Use, in_words, largest_context
+from edgekit.planning.outline import outline_of
 from edgekit.registry import openers
 
 if TYPE_CHECKING:

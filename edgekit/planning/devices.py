@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgekit.errors import UsageError
 from edgekit.machine import Processor, read_cpu, read_memory
-from edgekit.machine_speed import measure
+from edgekit.planning.machine_speed import measure
 from edgekit.speeds import Capacity, cpu_kind, integer_gain
 from edgekit.strict_json import Reader, parse
 

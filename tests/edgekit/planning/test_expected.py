@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekit.expected import Demand, expect
+from edgekit.planning.expected import Demand, expect
 from edgekit.speeds import CHAT, Capacity, Measurement, Table, Work, cpu_kind, integer_gain, read_table
 
 MACHINE = Capacity(bandwidth=40e9, flops=200e9, integer_gain=4.0)

@@ -9,10 +9,10 @@ import pytest
 from stub_runtime import StubRuntime
 
 import edgekit
-from edgekit import memory_check
 from edgekit.errors import MemoryShortageError
-from edgekit.footprint import PYTHON
 from edgekit.machine import Memory
+from edgekit.planning import memory_check
+from edgekit.planning.footprint import PYTHON
 
 
 def free(monkeypatch: pytest.MonkeyPatch, available: int | None) -> None:
@@ -22,8 +22,8 @@ def free(monkeypatch: pytest.MonkeyPatch, available: int | None) -> None:
 @pytest.fixture
 def large(write: Callable[..., Path], stub: StubRuntime, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A bundle that needs 10 GB and 1 MB for each token."""
-    from edgekit.footprint import Footprint, Use
-    from edgekit.outline import FormatOutline
+    from edgekit.planning.footprint import Footprint, Use
+    from edgekit.planning.outline import FormatOutline
 
     def footprint(outline: FormatOutline, use: Use) -> Footprint:
         own = {"copies": 0, "activations": 0, "program": PYTHON}
