@@ -43,17 +43,15 @@ class Expression:
         return self._spans_and_empty_ones(text)
 
     def _spans_and_empty_ones(self, text: str) -> Iterator[Span]:
-        """Do as `FindMatches` of the crate onig: after a match that is not empty, the next empty one is left out."""
-        at, skip = 0, False
+        """Do as `FindMatches` of the crate onig: an empty match where the last one ended is left out."""
+        at, last = 0, -1
         while at <= len(text) and (match := self.compiled.search(text, at)):
-            start, at = match.span()
-            if at > start:
-                skip = True
-                yield start, at
-                continue
-            if not skip:
-                yield start, start
-            skip, at = False, at + 1
+            start, stop = match.span()
+            if start == stop == last:
+                at += 1
+            else:
+                at = last = stop
+                yield start, stop
 
 
 def compile_expression(source: str) -> Expression:

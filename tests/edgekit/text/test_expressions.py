@@ -80,6 +80,12 @@ def agree(expression: str, text: str, behaviors: tuple[str, ...] = tuple(BEHAVIO
         assert found == rust_split(expression, behavior).pre_tokenize_str(text), (expression, behavior, text)
 
 
+@pytest.mark.parametrize("expression", ["^a?", "^a*", "^(?:a|b)?", "^a??", "^(?:a(?=b))?"])
+@pytest.mark.parametrize("text", ["a\n ", "a\nb", "ab\n c", "a\n\n\n", "\n ", "b\naa"])
+def test_an_empty_match_is_left_out_only_where_the_last_one_ended(expression: str, text: str) -> None:
+    agree(expression, text)
+
+
 @pytest.mark.parametrize("expression", [*PUBLISHED, *ODD])
 def test_what_is_known_matches_as_in_the_package(expression: str) -> None:
     for text in ["", "a", "\n", "ab\nabc\n", "aaab", "AbC abc", "KkK sSſ office", *varied_texts(3, seed=8)]:
