@@ -48,7 +48,7 @@ OPTIMUM     := $(CACHE)/optimum-venv
 OPTIMUM_BIN := $(OPTIMUM)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
 test-optimum: $(OPTIMUM)/ready  ## `export --via optimum` against transformers (fetches torch once, 200 MB to 3 GB)
-	EDGEKIT_TEST_CACHE="$(CACHE)" $(OPTIMUM_BIN)/python -m pytest -m optimum tests/test_optimum.py
+	EDGEKIT_TEST_CACHE="$(CACHE)" $(OPTIMUM_BIN)/python -m pytest -m optimum tests/test_optimum.py tests/test_car_training.py
 
 $(OPTIMUM)/ready: pyproject.toml
 	$(PYTHON) -m venv $(OPTIMUM)
