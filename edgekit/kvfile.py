@@ -1,7 +1,7 @@
 """The file of a saved cache: one format for every runtime.
 
 8 bytes   magic and version
-32 bytes  SHA-256 of all that follows
+32 bytes  SHA-256 of the SHA-256 of each 4 MB of all that follows
 8 bytes   length of the header, little endian
 header    JSON: identity, tokens, notes, arrays (name, dtype, shape, position), filled up with spaces
 arrays    each at a multiple of 64 bytes, mapped when read
@@ -15,6 +15,7 @@ import math
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +26,11 @@ import numpy.typing as npt
 
 from edgekit.errors import EdgekitError
 
-MAGIC = b"EDGEKV02"
+MAGIC = b"EDGEKV03"
 ALIGNMENT = 64
-HEADER_AT = 48
+HASHED_AT, HEADER_AT = 40, 48
+PIECE = 4 << 20
+"""Bytes that one thread hashes at a time: whoever waits for a stored prefix waits for its hash most of all."""
 MAX_HEADER = 8 << 20
 """Bytes: a context of half a million tokens, and what they say."""
 DTYPES = ("float32", "float16", "int8", "uint8", "int32")
@@ -97,17 +100,17 @@ def write_state(
     text += b" " * (-(len(text) + HEADER_AT) % ALIGNMENT)
     if len(text) > MAX_HEADER:
         raise EdgekitError(f"{path} would have a header of {len(text):,} bytes", f"{MAX_HEADER:,} are allowed")
-    parts = [len(text).to_bytes(8, "little"), text, *parts]
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
     try:
         # Not mkstemp, whose files nobody else may read: a bundle may be written by one user and run by another.
         temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         try:
             with temporary.open("xb") as file:
-                for part in (MAGIC, digest.digest(), *parts):
+                for part in (MAGIC, bytes(HASHED_AT - len(MAGIC)), len(text).to_bytes(8, "little"), text, *parts):
                     file.write(part)
+                file.flush()
+                digest = _digest(np.memmap(temporary, np.uint8, "r"))
+                file.seek(len(MAGIC))
+                file.write(digest)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -142,17 +145,25 @@ def read_state(path: Path, identity: str) -> State:
     """
     with _opened(path) as file:
         digest, length, header = _read_head(path, file)
-        start = HEADER_AT + len(header)
-        size = path.stat().st_size - start
-        data = np.memmap(path, np.uint8, "r", start, (size,)) if size > 0 else np.zeros(0, np.uint8)
-    found = hashlib.sha256(length.to_bytes(8, "little") + header)
-    found.update(data.data)
-    if len(header) != length or found.digest() != digest:
+        whole = np.memmap(path, np.uint8, "r")
+    if len(header) != length or _digest(whole) != digest:
         raise StateError(f"{path} does not match its hash", DAMAGED)
     try:
-        return _read(path, identity, json.loads(header), data)
+        return _read(path, identity, json.loads(header), whole[HEADER_AT + length :])
     except UNREADABLE as error:
         raise _unreadable(path, error) from error
+
+
+def _digest(whole: npt.NDArray[np.uint8]) -> bytes:
+    """Return the hash of a file's content."""
+    content = whole[HASHED_AT:]
+    pieces = [content[at : at + PIECE].data for at in range(0, len(content), PIECE)]
+    with ThreadPoolExecutor(max(1, min(len(pieces), os.cpu_count() or 1))) as pool:
+        return hashlib.sha256(b"".join(pool.map(_sha256, pieces))).digest()
+
+
+def _sha256(piece: memoryview) -> bytes:
+    return hashlib.sha256(piece).digest()
 
 
 @contextmanager

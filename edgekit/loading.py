@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, get_args
 
 from edgekit.bundle import Bundle
@@ -13,6 +14,7 @@ from edgekit.model import Model
 from edgekit.planning.memory_check import check_memory
 from edgekit.registry import choose_runtime
 from edgekit.session import open_session
+from edgekit.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from edgekit.progress import Progress
@@ -63,7 +65,12 @@ def load(
     if memory_check:
         check_memory(bundle, chosen, options)
     open_any = open_session if bundle.manifest.task == "generate" else open_encoder_session
-    return Model(bundle, open_any(bundle, chosen.name, options), chosen.name)
+    # The tokenizer is read while the engine reads the weights, so that the first answer does not wait for it. What is
+    # wrong with it is told to those who use it: programs that bring their own ids do not.
+    with ThreadPoolExecutor(1, "edgekit-tokenizer") as pool:
+        tokenizer = pool.submit(Tokenizer.open, bundle)
+        session = open_any(bundle, chosen.name, options)
+    return Model(bundle, session, chosen.name, tokenizer)
 
 
 def _checked_context(context: int | None, largest: int) -> int:

@@ -34,6 +34,8 @@ from edgekit.tokenizer import Tokenizer
 from edgekit.tools import Tool, ToolLike, tools_of
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from typing_extensions import Unpack
 
     from edgekit.progress import Progress
@@ -48,9 +50,16 @@ class Model(Tasks):
     What two prompts in a row have in common is computed once, so a conversation only costs its new messages.
     """
 
-    def __init__(self, bundle: Bundle, session: DecoderSession | EncoderSession, runtime: str) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        session: DecoderSession | EncoderSession,
+        runtime: str,
+        tokenizer: Future[Tokenizer] | None = None,
+    ) -> None:
         self.bundle = bundle
         self._session = session
+        self._tokenizer = tokenizer
         self.runtime = runtime
         """The name of the runtime that executes it."""
         self._lock = threading.Lock()
@@ -64,7 +73,7 @@ class Model(Tasks):
             BundleError: it has none, or a damaged one.
             UnsupportedError: the package tokenizers is not installed, and a component needs it.
         """
-        return Tokenizer.open(self.bundle)
+        return Tokenizer.open(self.bundle) if self._tokenizer is None else self._tokenizer.result()
 
     @cached_property
     def _head(self) -> LinearHead | None:

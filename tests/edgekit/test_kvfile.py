@@ -37,7 +37,8 @@ def forged(path: Path, header: Any, data: bytes = b"") -> Path:
     """Write a file whose hash is right, whatever it says."""
     text = json.dumps(header).encode()
     rest = len(text).to_bytes(8, "little") + text + data
-    path.write_bytes(MAGIC + hashlib.sha256(rest).digest() + rest)
+    # Less than one piece: its hash is hashed once more.
+    path.write_bytes(MAGIC + hashlib.sha256(hashlib.sha256(rest).digest()).digest() + rest)
     return path
 
 
@@ -133,6 +134,20 @@ def test_noise_is_refused(tmp_path: Path, noise: bytes, after: bytes) -> None:
     (tmp_path / "noise").write_bytes(after + noise)
     with pytest.raises(StateError):
         read_state(tmp_path / "noise", "")
+
+
+def test_every_piece_of_a_long_file_is_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kvfile, "PIECE", 64)
+    path = tmp_path / "state"
+    write_state(path, "", [1], {"a": np.arange(100, dtype=np.float32)})
+    np.testing.assert_array_equal(read_state(path, "").arrays["a"], np.arange(100))
+    whole = path.read_bytes()
+    digests = [hashlib.sha256(whole[at : at + 64]).digest() for at in range(40, len(whole), 64)]
+    assert whole[8:40] == hashlib.sha256(b"".join(digests)).digest()
+    for at in range(40, len(whole), 16):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(StateError):
+            read_state(path, "")
 
 
 def test_something_behind_the_end_is_found(path: Path) -> None:

@@ -126,7 +126,7 @@ def test_a_flipped_bit_is_found_and_the_answer_comes_all_the_same(stored: Path, 
             assert not model.prefixes.stored(thorough=True)[0].fits
 
 
-@pytest.mark.parametrize("content", [b"", b"noise", b"EDGEKV02", b"EDGEKV02" + bytes(40)])
+@pytest.mark.parametrize("content", [b"", b"noise", b"EDGEKV03", b"EDGEKV03" + bytes(40)])
 def test_files_that_are_no_prefix(stored: Path, content: bytes) -> None:
     (stored / "prefixes" / "odd.stub.kv").write_bytes(content)
     with load(stored) as model:

@@ -67,7 +67,7 @@ def test_a_prefix_whose_header_is_damaged_is_told_and_can_be_removed(
     folder = writable_bundle / "prefixes"
     folder.mkdir()
     for name in ("odd.onnx.kv", "odd.tflite.kv", "odder.onnx.kv"):
-        (folder / name).write_bytes(b"EDGEKV02" + bytes(60))
+        (folder / name).write_bytes(b"EDGEKV03" + bytes(60))
     assert main(["prefix", str(writable_bundle)]) == 0
     assert "--remove --name odder" in capsys.readouterr().err
     assert run_json("prefix", writable_bundle, "--remove", "--name", "odd")["prefixes"] == []
