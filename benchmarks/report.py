@@ -1,38 +1,48 @@
-"""Publish what was measured: `python benchmarks/report.py [RESULTS]` writes results.json and results.md in this folder.
+"""Publish what was measured: `python benchmarks/report.py [RESULTS]` adds rows to results.json and writes results.md.
 
-RESULTS is the file that `run.py` keeps its rows in; without it the published rows are only drawn again. A test holds
-results.md to results.json, so the document says nothing that was not measured.
+RESULTS is the file that `run.py` keeps its rows in; its parts take the place of published ones, whatever machine those
+are from. Without it the published rows are only drawn again. A test holds results.md to results.json, so the document
+says nothing that was not measured.
 """
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from part import Table, parts
+from part import Row, Table, parts
 from results import Results
 
 HERE = Path(__file__).resolve().parent
+Rows = list[Row]
 PUBLISHED, PAGE = HERE / "results.json", HERE / "results.md"
 
 
 def main() -> None:
-    results = Results.read(Path(sys.argv[1]) if len(sys.argv) > 1 else PUBLISHED)
-    results.write(PUBLISHED)
-    PAGE.write_text(page(results), encoding="utf-8", newline="\n")
+    published = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    if len(sys.argv) > 1:
+        published |= publishable(Results.read(Path(sys.argv[1])))
+    PUBLISHED.write_text(json.dumps(published, indent=1) + "\n", encoding="utf-8", newline="\n")
+    PAGE.write_text(page(published), encoding="utf-8", newline="\n")
 
 
-def page(results: Results) -> str:
-    """Return the document as it should be."""
+def publishable(results: Results) -> dict[str, Rows]:
+    """Return the rows of each part, each with the machine that it was measured on."""
     machine = results.machine
+    where = f"{machine['cpu']}, {machine['cores']} cores, {', '.join(machine['features']) or 'no features of note'}"
+    return {part: [{**row, "machine": where} for row in results.rows(part)] for part in results.parts}
+
+
+def page(published: Mapping[str, Rows]) -> str:
+    """Return the document as it should be."""
     lines = [
         "# Results\n",
-        "Written by `python benchmarks/report.py` from results.json; README.md tells how each part is measured.\n",
-        f"{machine['cpu']}, {machine['cores']} cores, {', '.join(machine['features']) or 'no features of note'}.",
+        "Written by `python benchmarks/report.py` from results.json; README.md tells how each part is measured.",
     ]
     for name, part in parts().items():
-        rows = results.rows(name)
-        if rows:
+        if rows := published.get(name):
             lines += [f"\n## {name}", *map(drawn_table, part.tables(rows)), "\n" + _measured(rows)]
     return "\n".join(lines) + "\n"
 
@@ -48,10 +58,11 @@ def _line(values: tuple[str, ...]) -> str:
     return "| " + " | ".join(value.strip().replace("|", "\\|") for value in values) + " |"
 
 
-def _measured(rows: list[dict[str, str]]) -> str:
-    """Say on which days and at which commits the rows were measured."""
+def _measured(rows: Rows) -> str:
+    """Say on which days, at which commits and on which machine the rows were measured."""
     stamps = dict.fromkeys(f"{row['date']} at {row['commit'] or 'no commit'}" for row in rows)
-    return f"Measured {', '.join(stamps)}."
+    machines = dict.fromkeys(row["machine"] for row in rows)
+    return f"Measured {', '.join(stamps)}, on {'; '.join(machines)}."
 
 
 if __name__ == "__main__":
