@@ -80,8 +80,15 @@ def test_every_phrasing_that_was_not_trained_on(
     with edgekit.load(bundles[quantize], runtime=name) as model:
         wrong = measure.misses(model, examples)
     assert 1 - len(wrong) / len(examples) >= LEAST
-    for miss in wrong:
-        schema.validate(json.loads(miss.answered))
+    # Without the schema's help, as `assistant.py` has it: a wrong answer may be no command at all, but seldom.
+    assert sum(not fits(schema, miss.answered) for miss in wrong) <= 0.01 * len(examples)
+
+
+def fits(schema: jsonschema.Draft202012Validator, line: str) -> bool:
+    try:
+        return bool(schema.is_valid(json.loads(line)))
+    except json.JSONDecodeError:
+        return False
 
 
 def test_what_people_say(measure: Any, bundles: dict[str, Path]) -> None:
