@@ -25,8 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CAR = ROOT / "examples" / "car_assistant"
 FORMATS = ("onnx", "openvino", "tflite")
 PROMPT = "it's freezing in here, turn the AC down a bit"
-LEAST = 0.87
-"""Share of exact answers to phrasings whose templates were never trained on."""
+LEAST = 0.9
+"""Share of exact answers to phrasings whose templates were never trained on: 0.92, or a little less of a sample."""
 
 
 @pytest.fixture(scope="module")
@@ -102,12 +102,13 @@ def test_what_people_say(measure: Any, bundles: dict[str, Path]) -> None:
     assert right == pytest.approx(float(said[1]), abs=0.03)
 
 
-def test_no_held_out_phrasing_can_be_said_by_a_trained_template(measure: Any) -> None:
+@pytest.mark.parametrize("name", ["held_out", "hard", "tuning"])
+def test_no_held_out_phrasing_can_be_said_by_a_trained_template(measure: Any, name: str) -> None:
     """Nor with one of the openers of the training in front of it."""
     chance = random.Random(5)
-    commands = measure.Commands("held_out")
+    commands = measure.Commands(name)
     openers = [said for said, _ in commands.grammar.words["opener"]]
-    drawn = [commands.grammar.draw(template, chance)[0] for template in commands.templates for _ in range(10)]
+    drawn = [commands.grammar.draw(template, chance)[0] for template in commands.templates for _ in range(3)]
     examples = [measure.Example(sentence, "") for sentence in drawn]
     examples += [
         measure.Example(sentence.removeprefix(f"{opener} "), "")
@@ -137,7 +138,7 @@ def test_a_spoken_number_means_that_number_alone(measure: Any) -> None:
     assert len(forms) == len(set(forms))
 
 
-@pytest.mark.parametrize("name", ["trained", "tuning", "held_out"])
+@pytest.mark.parametrize("name", ["trained", "tuning", "held_out", "hard"])
 def test_what_is_to_be_answered_fits_the_schema(measure: Any, schema: Any, name: str) -> None:
     answers = {example.answer for example in measure.phrasings(name)} | {one.answer for one in measure.natural()}
     for answer in answers:

@@ -14,7 +14,7 @@ NONE_SHARE = 0.22
 """How often a sentence is none of the car's business."""
 TYPOS = 0.15
 """How often a sentence has one or two."""
-STRAY_WORDS = 0.25
+STRAY_WORDS = 0.3
 """How often words come before a sentence, or behind it, that make little sense there, or a small word is missing."""
 
 SMALL = ("the", "a", "my", "is", "to", "it", "in", "me", "please", "are", "be", "of")
@@ -28,8 +28,6 @@ CONTRACTIONS = (
 KEPT = {part for number in range(200) for said in grammar.spoken(number) for part in said.replace("-", " ").split()}
 """Words of numbers: with a typo, nobody knows which one is meant."""
 NEIGHBOURS = dict(zip("qwertyuiopasdfghjklzxcvbnm", "wqwertyuioqasdfghjkasxcvbn", strict=True))
-
-REASON = grammar.Template("none", {}, "<reason>", statement=True)
 
 
 class Example(NamedTuple):
@@ -85,12 +83,16 @@ class Commands:
             drawn = chance.random()
             if drawn < 0.35:
                 sentence = f"{self._around('opener', chance)} {sentence}"
-            elif drawn < 0.42:
+            elif drawn < 0.45:
                 verb, _, rest = sentence.partition(" ")
-                sentence = f"{self._around('gerund_opener', chance)} {_gerund(verb)} {rest}".strip()
+                sentence = f"{_gerund(verb)} {rest}".strip()
+                if drawn < 0.4:
+                    sentence = f"{self._around('gerund_opener', chance)} {sentence}"
+                else:
+                    sentence = f"{sentence} {self._around('verdict', chance)}"
             drawn = chance.random()
             if drawn < 0.2 and template.action != "none":
-                reason, _ = self.grammar.draw(REASON, chance)
+                reason = self._around("reason", chance)
                 link = chance.choice((comma, comma, " so ", " and so ", ", so "))
                 sentence = f"{reason}{link}{sentence}" if drawn < 0.14 else f"{sentence} because {reason}"
         if chance.random() < 0.25:
@@ -107,17 +109,27 @@ class Commands:
             if small:
                 del words[chance.choice(small)]
         else:
-            stray = [self._around("stray", chance) for _ in range(chance.choice((1, 2, 2, 3)))]
+            stray = [
+                _unknown(chance) if chance.random() < 0.25 else self._around("stray", chance)
+                for _ in range(chance.choice((1, 2, 2, 3)))
+            ]
             words = [*stray, *words] if chance.random() < 0.75 else [*words, *stray]
         return " ".join(words)
 
     def _around(self, word: str, chance: random.Random) -> str:
-        return chance.choice(self.grammar.words[word])[0]
+        return self.grammar.draw(grammar.Template("none", {}, f"<{word}>", statement=True), chance)[0]
 
 
 def answer(action: str, arguments: grammar.Arguments) -> str:
     """Return the line of JSON for a command."""
     return json.dumps({"action": action, **arguments})
+
+
+def _unknown(chance: random.Random) -> str:
+    """Return a word that nobody knows."""
+    return "".join(
+        chance.choice("bcdfghklmnprstvwz") + chance.choice("aeiou") for _ in range(chance.choice((1, 2, 2, 3)))
+    )
 
 
 def _counts(template: grammar.Template) -> bool:

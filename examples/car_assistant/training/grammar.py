@@ -19,6 +19,7 @@ _ONES = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
     "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
 )  # fmt: skip
+_GROUPS = {"(": "(?:", "[": "(?:", "|": "|", ")": ")", "]": ")?"}
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _INNERMOST = re.compile(r"<(\w+)>|\[([^\[\]()<>]*)\]|\(([^\[\]()<>]*)\)")
 
@@ -74,14 +75,14 @@ class Grammar:
         return " ".join(text.split()), arguments
 
     def pattern(self, template: Template) -> re.Pattern[str]:
-        """Return an expression that matches every sentence of a template without its spaces, and nothing else."""
+        """Return an expression that matches every sentence of a template, and nothing else."""
         parts = []
-        for part in re.findall(r"<\w+>|.", template.text.replace(" ", "")):
-            if part[0] == "<" and len(part) > 1:
-                alternatives = (re.escape(said.replace(" ", "")) for said, _ in self.words[part[1:-1]])
-                parts.append(f"(?:{'|'.join(alternatives)})")
+        for part in re.findall(r"<\w+>|[()\[\]|]|[^ ()\[\]|<>]+", template.text):
+            if part in _GROUPS:
+                parts.append(_GROUPS[part])
             else:
-                parts.append({"(": "(?:", "[": "(?:", "]": ")?", ")": ")", "|": "|"}.get(part, re.escape(part)))
+                said = [said for said, _ in self.words[part[1:-1]]] if part[0] == "<" else [part]
+                parts.append(f"(?:{'|'.join(map(re.escape, said))})(?: |$)")
         return re.compile("".join(parts))
 
 

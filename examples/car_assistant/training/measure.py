@@ -2,8 +2,9 @@
 
     python examples/car_assistant/training/measure.py car.edge [--runtime onnx] [--misses]
 
-"held out": phrasings whose templates were never trained on, with fillers and typos around them. "natural":
-sentences written by hand before there was a grammar; "unlike": those of them that no trained template can say.
+"held out": phrasings whose templates were never trained on, with fillers and typos around them; "hard": others, with
+turns of phrase that no template of any command was trained on. "natural": sentences written by hand before there was a
+grammar; "unlike": those of them that no trained template can say.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def unlike(examples: Iterable[Example]) -> list[Example]:
     patterns = [commands.grammar.pattern(template) for template in commands.templates]
 
     def trained(sentence: str) -> bool:
-        bare = re.sub(r"[^a-z0-9'%/-]", "", sentence.lower())
+        bare = " ".join(re.sub(r"[^a-z0-9'%/ -]", "", sentence.lower()).split())
         return any(pattern.fullmatch(bare) for pattern in patterns)
 
     return [example for example in examples if not trained(example.sentence)]
@@ -69,11 +70,12 @@ def main() -> None:
     parser.add_argument("bundle")
     parser.add_argument("--runtime", default="auto")
     parser.add_argument("--misses", action="store_true", help="show what was wrong")
-    parser.add_argument("--sets", default="tuning,held out,natural,unlike", help="default: all")
+    parser.add_argument("--sets", default="tuning,held out,hard,natural,unlike", help="default: all")
     options = parser.parse_args()
     sets = {
         "tuning": lambda: phrasings("tuning"),
         "held out": lambda: phrasings("held_out"),
+        "hard": lambda: phrasings("hard"),
         "natural": natural,
         "unlike": lambda: unlike(natural()),
     }
