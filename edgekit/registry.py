@@ -59,7 +59,7 @@ def explain_choice(bundle: Bundle, name: str = "auto", prompt_tokens: int | None
     able = openers(bundle, name)
     if name == "auto":
         able = {found: _advised(found, bundle, availability) for found, availability in able.items()}
-    versions = {found.name: availability.version for found, availability in able.items() if availability.ok}
+    versions = usable_versions(able)
     if not versions:
         reasons = [f"{found.name}: {availability.reason}" for found, availability in able.items()]
         # What can be installed is nearer than what must be exported again.
@@ -74,8 +74,7 @@ def pass_costs(bundle: Bundle, chosen: Runtime) -> PassCosts:
     """Return what a runtime's passes over several tokens cost with a bundle."""
     from edgekit.choice import costs_of_passes
 
-    versions = {found.name: each.version for found, each in openers(bundle).items() if each.ok}
-    return costs_of_passes(bundle, versions, chosen.name, _size(bundle, chosen))
+    return costs_of_passes(bundle, usable_versions(openers(bundle)), chosen.name, _size(bundle, chosen))
 
 
 def openers(bundle: Bundle, name: str = "auto") -> dict[Runtime, Availability]:
@@ -92,6 +91,11 @@ def openers(bundle: Bundle, name: str = "auto") -> dict[Runtime, Availability]:
         else:
             found[candidate] = candidate.available()
     return found
+
+
+def usable_versions(found: dict[Runtime, Availability]) -> dict[str, str]:
+    """Return the versions of the engines, by the names of their runtimes, that `openers` says can open a bundle."""
+    return {runtime.name: each.version for runtime, each in found.items() if each.ok}
 
 
 def _size(bundle: Bundle, chosen: Runtime) -> int:

@@ -48,9 +48,9 @@ def compare(path: Path, options: Mapping[str, object]) -> dict[str, Any]:
     with watch(brief=True) as progress:
         bundle = Bundle.open(path, progress)
     registry.explain_choice(bundle)  # there must be one
-    able = {found.name: each for found, each in registry.openers(bundle).items()}
-    versions = {name: each.version for name, each in able.items() if each.ok}
-    left_out = {name: f"{each.reason}; {each.hint}" for name, each in able.items() if not each.ok}
+    able = registry.openers(bundle)
+    versions = registry.usable_versions(able)
+    left_out = {found.name: f"{each.reason}; {each.hint}" for found, each in able.items() if not each.ok}
     results, speeds = [], [measure(physical_cores())]
     for name in versions:
         try:

@@ -164,8 +164,7 @@ def _checked_context(context: int | None, longest: int, outline: Outline) -> int
 
 def _recall(bundle: Bundle) -> Measurement | None:
     """Return what `edgekit bench --runtime all` measured of a bundle on this machine."""
-    able = registry.openers(bundle)
-    return recall(bundle, {found.name: each.version for found, each in able.items() if each.ok})
+    return recall(bundle, registry.usable_versions(registry.openers(bundle)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.decoder import Float32, Tokens
-from edgekit.errors import EdgekitError
 from edgekit_runtimes._openvino_graph import REACH, ROWS
+from edgekit_runtimes._pages import expect, pages
+from edgekit_runtimes._saved_cache import check_saved
 
 CACHES = ("key_cache.", "value_cache.")
 
@@ -66,16 +68,12 @@ class PagedDecoder:
 
     def write_cache(self, state: Mapping[str, npt.NDArray[Any]], length: int) -> None:
         """Write into the blocks that the engine computes in."""
-        if set(state) != set(self._cache):
-            raise EdgekitError("the saved cache has other layers than this model", "it belongs to another bundle")
         blocks = -(-length // self._block_size)
-        for name, array in self._cache.items():
-            saved = state[name]
-            if saved.dtype != array.dtype or saved.shape != (blocks, *array.shape[1:]):
-                raise EdgekitError(
-                    f"the saved cache of {name} has the shape {saved.shape}", "it belongs to another bundle"
-                )
-            array[:blocks] = saved
+        arrays = {name: array[:blocks] for name, array in self._cache.items()}
+        check_saved(state, {name: (array.dtype, array.shape) for name, array in arrays.items()})
+        for name, array in arrays.items():
+            expect(array, array.nbytes)
+            array[:] = state[name]
 
     def close(self) -> None:
         """Drop the model and the cache."""
@@ -87,6 +85,7 @@ class PagedDecoder:
         self._block_size = block_size
         blocks = -(-self.context // block_size)
         # bfloat16, which numpy does not have, is kept as the float16 of the same bits.
-        array = np.zeros((blocks, kv_heads, block_size, width), node.element_type.to_dtype())
+        shape, dtype = (blocks, kv_heads, block_size, width), np.dtype(node.element_type.to_dtype())
+        array = pages(math.prod(shape) * dtype.itemsize).view(dtype).reshape(shape)
         self._cache[name] = array
         self._request.set_tensor(name, self._ov.Tensor(array, self._ov.Shape(array.shape), node.element_type))

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.decoder import Float32, Tokens
-from edgekit.errors import EdgekitError
 from edgekit_runtimes._openvino_graph import REACH, ROWS
+from edgekit_runtimes._saved_cache import check_saved
 
 
 class StatefulDecoder:
@@ -58,14 +58,8 @@ class StatefulDecoder:
     def write_cache(self, state: Mapping[str, npt.NDArray[Any]], length: int) -> None:
         """Set the variables."""
         states = {variable.name: variable for variable in self._request.query_state()}
-        if set(state) != set(states):
-            raise EdgekitError("the saved cache has other layers than this model", "it belongs to another bundle")
-        for name, array in state.items():
-            shape = states[name].state.shape
-            if array.dtype != np.float32 or array.shape != (shape[1], length, shape[3]):
-                raise EdgekitError(
-                    f"the saved cache of {name} has the shape {array.shape}", "it belongs to another bundle"
-                )
+        shapes = {name: variable.state.shape for name, variable in states.items()}
+        check_saved(state, {name: (np.float32, (shape[1], length, shape[3])) for name, shape in shapes.items()})
         self._set({name: array[None] for name, array in state.items()})
 
     def close(self) -> None:

@@ -12,6 +12,8 @@ import numpy.typing as npt
 from edgekit.bundle import Bundle
 from edgekit.decoder import Float32, LoadOptions, Tokens
 from edgekit.errors import BundleError, EdgekitError, UsageError
+from edgekit_runtimes._pages import expect
+from edgekit_runtimes._saved_cache import check_saved
 from edgekit_runtimes._tflite_plan import Plan, Signature, feeds
 
 NAME = re.compile(r"(?:span\d+_)?(decode|chunk|prefill)(?:_(\d+))?")
@@ -88,16 +90,10 @@ class TfliteDecoder:
 
     def write_cache(self, state: Mapping[str, npt.NDArray[Any]], length: int) -> None:
         """Write into the arrays that the engine computes in."""
-        if set(state) != set(self._widths):
-            raise EdgekitError("the saved cache has other layers than this model", "it belongs to another bundle")
-        for name, width in self._widths.items():
-            saved = state[name]
-            if saved.dtype != np.float32 or saved.shape != (length, width):
-                raise EdgekitError(
-                    f"the saved cache of {name} has the shape {saved.shape}", "it belongs to another bundle"
-                )
+        check_saved(state, {name: (np.float32, (length, width)) for name, width in self._widths.items()})
         cache = self._engine.cache
         for name, saved in state.items():
+            expect(cache[name], saved.nbytes)
             cache[name][: saved.size] = saved.reshape(-1)
 
     def works_in_place(self) -> bool:

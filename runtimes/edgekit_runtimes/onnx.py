@@ -16,12 +16,13 @@ import numpy.typing as npt
 
 from edgekit.bundle import Bundle
 from edgekit.decoder import Availability, Decoder, Encoder, Float32, LoadOptions, Tokens, find_engine
-from edgekit.errors import BundleError, EdgekitError, UsageError
+from edgekit.errors import BundleError, UsageError
 from edgekit.machine import Processor, physical_cores
 from edgekit.planning.footprint import Footprint, Use
 from edgekit.planning.outline import FormatOutline
 from edgekit_runtimes._onnx_encoder import OnnxEncoder
 from edgekit_runtimes._onnx_footprint import footprint
+from edgekit_runtimes._saved_cache import check_saved
 
 DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int8)": np.int8}
 
@@ -116,15 +117,10 @@ class OnnxDecoder:
 
     def write_cache(self, state: Mapping[str, npt.NDArray[Any]], length: int) -> None:
         """Write into the arrays that the engine computes in."""
-        if set(state) != set(self._cache):
-            raise EdgekitError("the saved cache has other layers than this model", "it belongs to another bundle")
-        for name, value in self._cache.items():
-            array, saved = value.numpy(), state[name]
-            if saved.dtype != array.dtype or saved.shape != (array.shape[1], length, array.shape[3]):
-                raise EdgekitError(
-                    f"the saved cache of {name} has the shape {saved.shape}", "it belongs to another bundle"
-                )
-            array[0, :, :length] = saved
+        arrays = {name: value.numpy()[0, :, :length] for name, value in self._cache.items()}
+        check_saved(state, {name: (array.dtype, array.shape) for name, array in arrays.items()})
+        for name, array in arrays.items():
+            array[:] = state[name]
 
     def close(self) -> None:
         """Drop the session and the cache."""

@@ -45,6 +45,8 @@ class Commands:
         for words in ("words", "around"):
             grammar.read(words, self.grammar)
         self.templates = grammar.read(name, self.grammar)
+        if name == "trained":
+            self.templates += grammar.read_constructions("constructions")
         self._commands: dict[tuple[str, str], list[grammar.Template]] = defaultdict(list)
         for template in self.templates:
             self._commands[template.action, str(template.arguments)].append(template)

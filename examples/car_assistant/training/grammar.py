@@ -3,6 +3,10 @@
 A file has commands (`fan to=<speed>`), below each of them, indented, its templates, and definitions of words
 (`little = a bit | slightly`). In both, `(a|b)` is one of these, `[a|b]` one of these or nothing, and `<little>` a word.
 A definition `seat:driver = my seat` also says which value it gives an argument; `speed:1..5 =` are numbers.
+
+`constructions.txt` says of many things what is said of one. Below `kind up: IT MORE` stand things, a command each and
+what the slots are (`fan to=up : the fan : stronger`), and below these, indented, templates with the slots (`IT should
+be MORE`). Behind ` !` is a command whose thing a template leaves out, since what it would say is measured.
 """
 
 from __future__ import annotations
@@ -109,10 +113,8 @@ def read(name: str, grammar: Grammar) -> list[Template]:
     """Return the templates of a file of `phrases/`; its definitions go into the grammar."""
     templates: list[Template] = []
     action, arguments = "", {}
-    for line in (PHRASES / f"{name}.txt").read_text(encoding="utf-8").splitlines():
+    for line in _lines(name):
         text = line.strip()
-        if not text or text.startswith("#"):
-            continue
         if " =" in line:
             word, _, alternatives = text.partition("=")
             grammar.define(word.strip(), alternatives)
@@ -121,6 +123,34 @@ def read(name: str, grammar: Grammar) -> list[Template]:
         else:
             action, arguments = read_command(text)
     return templates
+
+
+def read_constructions(name: str) -> list[Template]:
+    """Return what a file of constructions says of each of its things."""
+    templates: list[Template] = []
+    slots: list[str] = []
+    things: list[tuple[str, list[str]]] = []
+    for line in _lines(name):
+        text = line.strip()
+        if text.startswith("kind "):
+            slots, things = text.partition(": ")[2].split(), []
+        elif line[0] != " ":
+            command, *parts = text.split(" : ")
+            things.append((command, parts))
+        else:
+            text, *left_out = text.split(" !")
+            for command, parts in things:
+                if command not in left_out:
+                    said = dict(zip(slots, parts, strict=True))
+                    filled = re.sub(r"\b[A-Z]+\b", lambda slot, said=said: said[slot[0]], text.lstrip("~"))
+                    templates.append(Template(*read_command(command), filled, text.startswith("~")))
+    return templates
+
+
+def _lines(name: str) -> list[str]:
+    """Return the lines of a file of `phrases/` that say something."""
+    lines = (PHRASES / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line.strip() and not line.startswith("#")]
 
 
 def read_command(text: str) -> tuple[str, Arguments]:

@@ -1,7 +1,7 @@
 """Trains the car assistant and writes its checkpoint: a tokenizer first, then the model.
 
     pip install torch==2.13.0 safetensors tokenizers
-    python examples/car_assistant/training/train.py [--steps 2200] [--output DIR]
+    python examples/car_assistant/training/train.py [--steps 6000] [--output DIR]
 
 Everything is drawn from one seed. Another version of torch, or another processor, gives slightly other weights.
 """
@@ -27,8 +27,10 @@ from torch.nn import functional
 from transformer import Phi3
 
 SEED = 1
-STEPS, WARMUP, BATCH, POOL = 2200, 100, 128, 16
-LEARNING_RATE, WEIGHT_DECAY, DROPOUT = 3e-3, 0.1, 0.1
+STEPS, WARMUP, BATCH, POOL = 6000, 100, 128, 16
+MATRICES_RATE, LEARNING_RATE = 2e-2, 3e-3
+"""Of the layers' matrices, which Muon trains, and of what AdamW does: the embedding and the norms."""
+WEIGHT_DECAY, DROPOUT = 0.1, 0.1
 
 PAD, USER, ASSISTANT, END = SPECIAL = ("<|endoftext|>", "<|user|>", "<|assistant|>", "<|end|>")
 TEMPLATE = """\
@@ -111,24 +113,34 @@ def train_tokenizer(commands: Commands, seed: int) -> Tokenizer:
 
 def train(model: Phi3, tokenizer: Tokenizer, commands: Commands, steps: int, seed: int) -> Phi3:
     """Train on fresh sentences at each step; only the answers' tokens count."""
-    decayed = [weight for weight in model.parameters() if weight.ndim == 2]
-    others = [weight for weight in model.parameters() if weight.ndim != 2]
-    groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.98))
+    # Muon (Jordan et al., 2024) needs about half the steps of AdamW; it is made for matrices that multiply.
+    matrices = [weight for weight in model.model.layers.parameters() if weight.ndim == 2]
+    norms = [weight for weight in model.parameters() if weight.ndim == 1]
+    embedding = model.model.embed_tokens.weight
+    groups = [{"params": [embedding], "weight_decay": WEIGHT_DECAY}, {"params": norms, "weight_decay": 0.0}]
+    optimizers = (
+        torch.optim.Muon(matrices, lr=MATRICES_RATE, weight_decay=WEIGHT_DECAY, adjust_lr_fn="original"),
+        torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.98)),
+    )
+    schedules = [torch.optim.lr_scheduler.LambdaLR(each, lambda step: rate(step + 1, steps)) for each in optimizers]
     drawn = batches(commands, tokenizer, seed + 2)
     began = time.perf_counter()
     for step, (ids, answers) in enumerate(itertools.islice(drawn, steps), 1):
-        for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * min(step / WARMUP, (1 + math.cos(math.pi * (step - 1) / steps)) / 2)
         # Only what is to be answered counts, at the position in front of it.
         loss = functional.cross_entropy(model(ids[:, :-1], answers[:, 1:], DROPOUT), ids[:, 1:][answers[:, 1:]])
-        optimizer.zero_grad()
+        model.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        for each in (*optimizers, *schedules):
+            each.step()
         if step % 100 == 0 or step == steps:
             print(f"{step:5} of {steps}: loss {loss.item():.4f}, {time.perf_counter() - began:.0f} s", flush=True)
     return model
+
+
+def rate(step: int, steps: int) -> float:
+    """Return the share of the learning rate at a step, from 1: it rises for a while, then falls as half a cosine."""
+    return min(step / WARMUP, (1 + math.cos(math.pi * (step - 1) / steps)) / 2)
 
 
 def batches(commands: Commands, tokenizer: Tokenizer, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
