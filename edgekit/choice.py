@@ -6,7 +6,7 @@ What the runtime's passes cost, by which the loop decides how far to guess ahead
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -64,11 +64,18 @@ def choose(bundle: Bundle, versions: Mapping[str, str], size: int, prompt_tokens
                                       prompt_tokens=prompt_tokens), versions)  # fmt: skip
 
 
-def costs_of_passes(bundle: Bundle, versions: Mapping[str, str], runtime: str, size: int) -> PassCosts:
-    """Return what a runtime's passes over several tokens of a bundle cost: as measured here, else by the table."""
+def costs_of_passes(
+    bundle: Bundle, versions: Mapping[str, str], runtime: str, size: int, measure: Callable[[], PassCosts | None]
+) -> PassCosts:
+    """Return what a runtime's passes over several tokens of a bundle cost.
+
+    As `edgekit bench` measured them here, else as `measure` says, else by the table.
+    """
     here = recall(bundle, versions)
     if here is not None and runtime in here.passes:
         return pass_costs(here.passes[runtime])
+    if (measured := measure()) is not None:
+        return measured
     return read_table().pass_costs(this_cpu(), runtime, bundle.manifest.quantization.get("mode", "none"), size)
 
 

@@ -23,10 +23,12 @@ Ids = npt.NDArray[np.int64]
 class Session(Protocol):
     """What the loop needs of a `DecoderSession`."""
 
-    pass_costs: PassCosts
-    """What a pass over several tokens costs beside one over a single token."""
     border: int | None
     """The length that guesses must not cross: behind it every position is computed anew."""
+
+    @property
+    def pass_costs(self) -> PassCosts:
+        """What a pass over several tokens costs beside one over a single token; to find out may take passes."""
 
     @property
     def vocab_size(self) -> int:
@@ -121,7 +123,7 @@ class Decoding:
     ) -> None:
         self.counts = Counts()
         self._session, self._sampler, self._limit, self._roll = session, sampler, limit, roll
-        self._guesses = None if drafter is None else Guesses(drafter, session.pass_costs)
+        self._guesses = None if drafter is None else Guesses(drafter, lambda: session.pass_costs)
         self._constraint = constraint
         self._progress = progress
         # The last token needs no room in the context: it is not computed.

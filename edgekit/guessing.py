@@ -2,13 +2,14 @@
 
 A pass over several tokens costs little more than one over a single token, since it reads the weights once. A guess is
 accepted only where it is what the pass itself chooses (arXiv 2211.17192 with a draft that is certain of itself), so it
-changes how fast an answer comes and not what it is distributed as. Nothing here reads a clock: the same prompt is
-guessed at in the same way, and the same passes are computed, whatever else the machine does.
+changes how fast an answer comes and not what it is distributed as. Nothing here reads a clock: with the same costs of
+passes, the same prompt is guessed at in the same way, whatever else the machine does.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -83,10 +84,12 @@ class PromptLookup:
 class Guesses:
     """The guesses of one answer: how many are worth a try, by what was accepted so far and what a pass costs."""
 
-    def __init__(self, drafter: Drafter, costs: PassCosts) -> None:
+    def __init__(self, drafter: Drafter, costs: Callable[[], PassCosts]) -> None:
+        """Take who guesses, and a function that is asked for the costs of passes once there is something to guess."""
         self._drafter = drafter
-        self._costs = [costs.of(tokens) for tokens in range(LONGEST + 1)]
-        self._change = costs.change
+        self._ask = costs
+        self._costs: list[float] = []
+        self._change = 0.0
         self._right: defaultdict[int, float] = defaultdict(float)
         self._tried: defaultdict[int, float] = defaultdict(float)
         self._balance = 0.0
@@ -148,6 +151,9 @@ class Guesses:
     def _best(self, most: int, new: int, kind: int) -> int:
         """Return how many guesses give the most tokens for their cost; 0 if none pays, or their allowance is spent."""
         best, best_rate = 0, 1.0
+        if most > 0 and not self._costs:
+            costs = self._ask()
+            self._costs, self._change = [costs.of(tokens) for tokens in range(LONGEST + 1)], costs.change
         acceptance = self._acceptance(kind) if most > 0 else 0.0
         expected = 1.0
         for count in range(1, most + 1):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from edgekit.errors import MissingExtraError, RuntimeUnavailableError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     from edgekit.bundle import Bundle
@@ -70,11 +71,12 @@ def explain_choice(bundle: Bundle, name: str = "auto", prompt_tokens: int | None
     return choose(bundle, versions, _size(bundle, runtime(next(iter(versions)))), prompt_tokens)
 
 
-def pass_costs(bundle: Bundle, chosen: Runtime) -> PassCosts:
-    """Return what a runtime's passes over several tokens cost with a bundle."""
+def pass_costs(bundle: Bundle, chosen: Runtime, measure: Callable[[], PassCosts | None]) -> PassCosts:
+    """Return what a runtime's passes over several tokens cost with a bundle; `measure` is asked where nobody knows."""
     from edgekit.choice import costs_of_passes
 
-    return costs_of_passes(bundle, usable_versions(openers(bundle)), chosen.name, _size(bundle, chosen))
+    versions = usable_versions(openers(bundle))
+    return costs_of_passes(bundle, versions, chosen.name, _size(bundle, chosen), measure)
 
 
 def openers(bundle: Bundle, name: str = "auto") -> dict[Runtime, Availability]:

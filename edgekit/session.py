@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,9 @@ import numpy.typing as npt
 from edgekit.decoder import Decoder, Float32, LoadOptions, Tokens
 from edgekit.errors import ContextError, EdgekitError, SessionBusyError, UsageError
 from edgekit.kvfile import read_state, write_state
+from edgekit.machine import read_cpu
 from edgekit.pass_costs import PassCosts
+from edgekit.pass_timing import costs_here
 from edgekit.progress import Progress, Silent
 from edgekit.registry import choose_runtime, pass_costs
 
@@ -32,16 +34,22 @@ class DecoderSession:
 
     `identity` names the weights, the format and the engine; a saved cache is taken back only where it is the same.
     `border` is LongRoPE's: once the total length passes it, every position is computed with another table, so
-    crossing it, or going back over it, computes the tokens again. Without `pass_costs` nothing is guessed ahead.
+    crossing it, or going back over it, computes the tokens again. Without `pass_costs` nothing is guessed ahead; a
+    function is asked for them once, when they are needed.
     """
 
     def __init__(
-        self, decoder: Decoder, *, identity: str = "", border: int | None = None, pass_costs: PassCosts = NO_COSTS
+        self,
+        decoder: Decoder,
+        *,
+        identity: str = "",
+        border: int | None = None,
+        pass_costs: PassCosts | Callable[[DecoderSession], PassCosts] = NO_COSTS,
     ) -> None:
         self._decoder = decoder
         self.identity = identity
         self.border = border
-        self.pass_costs = pass_costs
+        self._pass_costs = pass_costs
         self._tokens: list[int] = []
         self._long = False
         self._closed = False
@@ -56,6 +64,13 @@ class DecoderSession:
     def context(self) -> int:
         """Capacity in tokens."""
         return self._decoder.context
+
+    @property
+    def pass_costs(self) -> PassCosts:
+        """What a pass over several tokens costs beside one over a single token."""
+        if not isinstance(self._pass_costs, PassCosts):
+            self._pass_costs = self._pass_costs(self)
+        return self._pass_costs
 
     @property
     def tokens(self) -> tuple[int, ...]:
@@ -233,4 +248,11 @@ def open_session(bundle: Bundle, runtime: str, options: LoadOptions) -> DecoderS
     identity = f"{chosen.name} {chosen.available().version} {options.kv} {weights.hexdigest()}"
     decoder = chosen.open_decoder(bundle, options)
     border = bundle.manifest.decoder_spec.border
-    return DecoderSession(decoder, identity=identity, border=border, pass_costs=pass_costs(bundle, chosen))
+    cpu = read_cpu()
+    key = f"{identity} {options.threads} {cpu.name} {cpu.features} {cpu.physical_cores}"
+    return DecoderSession(
+        decoder,
+        identity=identity,
+        border=border,
+        pass_costs=lambda session: pass_costs(bundle, chosen, lambda: costs_here(session, key)),
+    )

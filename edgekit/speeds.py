@@ -207,6 +207,18 @@ def read_measurement(path: Path) -> Measurement:
         if set(speeds) != set(found.workload) or min(speeds.values()) <= 0:
             reader.refuse(f"speeds[{name!r}]", "does not fit the workload")
     for name, passes in found.passes.items():
-        if not all(tokens.isdecimal() and int(tokens) > 1 for tokens in passes.costs):
-            reader.refuse(f"passes[{name!r}]", "has a cost of no number of tokens")
+        _check_passes(reader, passes, f"passes[{name!r}]")
     return found
+
+
+def read_passes(path: Path) -> Passes:
+    """Return what passes cost from a file. Errors are those of `read_measurement`."""
+    reader = Reader(str(path))
+    found: Passes = reader.build(Passes, parse(path.read_bytes(), str(path)), "")
+    _check_passes(reader, found, "costs")
+    return found
+
+
+def _check_passes(reader: Reader, passes: Passes, where: str) -> None:
+    if not all(tokens.isdecimal() and int(tokens) > 1 for tokens in passes.costs):
+        reader.refuse(where, "has a cost of no number of tokens")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import divergence
 import numpy as np
@@ -66,11 +67,11 @@ class Guesser:
 def greedy(session: DecoderSession, prompt: Ids, tokens: Ids | None = None) -> tuple[Ids, int]:
     """Return a prompt with its greedy answer, and how many guesses were right."""
     session.rewind(0)
-    session.pass_costs = PassCosts(((1, 1.0), (16, 1.1)))
     drafter = None if tokens is None else Guesser(tokens)
-    generation = generate(session, prompt, Options(max_tokens=TOKENS), drafter=drafter)
-    for _ in generation:
-        pass
+    with patch.object(DecoderSession, "pass_costs", PassCosts(((1, 1.0), (16, 1.1)))):
+        generation = generate(session, prompt, Options(max_tokens=TOKENS), drafter=drafter)
+        for _ in generation:
+            pass
     return np.array([*prompt, *generation.reply.tokens]), generation.reply.timings.accepted_tokens
 
 

@@ -23,7 +23,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> StubRuntime:
     made = StubRuntime()
     monkeypatch.setattr(registry, "runtime_names", lambda: ["stub"])
     monkeypatch.setattr(registry, "runtime", lambda name: made)
-    monkeypatch.setattr("edgekit.session.pass_costs", lambda bundle, chosen: PassCosts(((1, 1.0), (16, 2.0))))
+    monkeypatch.setattr("edgekit.session.pass_costs", lambda bundle, chosen, measure: PassCosts(((1, 1.0), (16, 2.0))))
     return made
 
 

@@ -138,7 +138,7 @@ class Wrong:
 @pytest.mark.parametrize("costs", [CHEAP, DEAR, CHANGING, PassCosts(((1, 1.0), (2, 1.1), (4, 1.6), (8, 2.6)))])
 @pytest.mark.parametrize("new", [1, 3, 16, 40])
 def test_wrong_guesses_cost_little(costs: PassCosts, new: int) -> None:
-    guesses, spent, before = Guesses(Wrong(), costs), 0.0, new
+    guesses, spent, before = Guesses(Wrong(), lambda: costs), 0.0, new
     history = np.zeros(80, np.int64)
     for _ in range(300):
         count = len(guesses.propose(history, new, 100))
@@ -160,7 +160,7 @@ def test_an_engine_that_prepares_anew_for_another_number_of_tokens_is_kept_at_on
     assert changing.timings.passes < 300 / 6
 
     sizes = []
-    guesses = Guesses(PromptLookup(), CHANGING)
+    guesses = Guesses(PromptLookup(), lambda: CHANGING)
     for _ in range(9):
         sizes.append(len(guesses.propose(np.arange(60) % 5, 1, 99)))
         guesses.learn(sizes[-1], 3)

@@ -170,7 +170,7 @@ def test_one_that_fails_is_told_and_the_best_of_the_others_taken(
     opened = Bundle.open(bundle)
     assert registry.explain_choice(opened).reason.startswith("measured here: onnx 1 s")
     # Guessing ahead goes by it as well.
-    assert registry.pass_costs(opened, registry.runtime("onnx")) == PassCosts(((1, 1.0), (2, 1.5)), 0.25)
+    assert registry.pass_costs(opened, registry.runtime("onnx"), lambda: None) == PassCosts(((1, 1.0), (2, 1.5)), 0.25)
 
 
 def test_a_memory_that_cannot_be_kept_is_told(
