@@ -25,8 +25,9 @@ ROOT = Path(__file__).resolve().parents[2]
 CAR = ROOT / "examples" / "car_assistant"
 FORMATS = ("onnx", "openvino", "tflite")
 PROMPT = "it's freezing in here, turn the AC down a bit"
-LEAST = 0.9
-"""Share of exact answers to phrasings whose templates were never trained on: 0.92, or a little less of a sample."""
+LEAST, LEAST_OF_SOME = 0.945, 0.9
+"""Share of exact answers to phrasings whose templates were never trained on: 0.950 to 0.952 of all of them, of which
+another processor may turn a near tie; and of the few that are tried each time."""
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def test_phrasings_that_were_not_trained_on(
     examples = measure.phrasings("held_out", each=1)[::3]
     with edgekit.load(bundles[quantize], runtime=name) as model:
         wrong = measure.misses(model, examples)
-    assert 1 - len(wrong) / len(examples) >= LEAST, wrong
+    assert 1 - len(wrong) / len(examples) >= LEAST_OF_SOME, wrong
 
 
 @pytest.mark.slow
