@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,8 +10,7 @@ import numpy.typing as npt
 
 from edgekit.decoder import Float32, Tokens
 from edgekit_runtimes._openvino_graph import REACH, ROWS
-from edgekit_runtimes._pages import expect, pages
-from edgekit_runtimes._saved_cache import check_saved
+from edgekit_runtimes._saved_cache import copy_saved
 
 CACHES = ("key_cache.", "value_cache.")
 
@@ -69,11 +67,7 @@ class PagedDecoder:
     def write_cache(self, state: Mapping[str, npt.NDArray[Any]], length: int) -> None:
         """Write into the blocks that the engine computes in."""
         blocks = -(-length // self._block_size)
-        arrays = {name: array[:blocks] for name, array in self._cache.items()}
-        check_saved(state, {name: (array.dtype, array.shape) for name, array in arrays.items()})
-        for name, array in arrays.items():
-            expect(array, array.nbytes)
-            array[:] = state[name]
+        copy_saved(state, {name: array[:blocks] for name, array in self._cache.items()})
 
     def close(self) -> None:
         """Drop the model and the cache."""
@@ -85,7 +79,6 @@ class PagedDecoder:
         self._block_size = block_size
         blocks = -(-self.context // block_size)
         # bfloat16, which numpy does not have, is kept as the float16 of the same bits.
-        shape, dtype = (blocks, kv_heads, block_size, width), np.dtype(node.element_type.to_dtype())
-        array = pages(math.prod(shape) * dtype.itemsize).view(dtype).reshape(shape)
+        array = np.zeros((blocks, kv_heads, block_size, width), node.element_type.to_dtype())
         self._cache[name] = array
         self._request.set_tensor(name, self._ov.Tensor(array, self._ov.Shape(array.shape), node.element_type))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from ai_edge_litert.options import CpuOptions, Options
 from ai_edge_litert.tensor_buffer import TensorBuffer
 
 from edgekit.decoder import Float32
-from edgekit_runtimes._pages import pages
 from edgekit_runtimes._tflite_decoder import EngineError
 from edgekit_runtimes._tflite_silence import Silence
 
@@ -107,7 +107,7 @@ class _Side:
     """Memory for a cache. Fresh pages cost nothing before they are written, and the engine takes what begins at one."""
 
     def __init__(self, sizes: Mapping[str, int]) -> None:
-        self.arrays = {name: pages(4 * size).view(np.float32) for name, size in sizes.items()}
+        self.arrays = {name: _pages(size) for name, size in sizes.items()}
         self._buffers: dict[str, dict[str, Any]] = {}
 
     def seen_by(self, key: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
@@ -116,6 +116,12 @@ class _Side:
             create = TensorBuffer.create_from_host_memory
             self._buffers[key] = {name: create(array[: shapes[name][0]]) for name, array in self.arrays.items()}
         return self._buffers[key]
+
+
+def _pages(size: int) -> Float32:
+    """Return zeros that begin at a page; numpy's own may be huge pages, 2 MB for each array that holds one token."""
+    private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+    return np.frombuffer(mmap.mmap(-1, 4 * size, **private), np.float32)
 
 
 def _environment() -> Any:  # noqa: ANN401 - untyped

@@ -12,8 +12,7 @@ import numpy.typing as npt
 from edgekit.bundle import Bundle
 from edgekit.decoder import Float32, LoadOptions, Tokens
 from edgekit.errors import BundleError, EdgekitError, UsageError
-from edgekit_runtimes._pages import expect
-from edgekit_runtimes._saved_cache import check_saved
+from edgekit_runtimes._saved_cache import copy_saved
 from edgekit_runtimes._tflite_plan import Plan, Signature, feeds
 
 NAME = re.compile(r"(?:span\d+_)?(decode|chunk|prefill)(?:_(\d+))?")
@@ -90,11 +89,9 @@ class TfliteDecoder:
 
     def write_cache(self, state: Mapping[str, npt.NDArray[Any]], length: int) -> None:
         """Write into the arrays that the engine computes in."""
-        check_saved(state, {name: (np.float32, (length, width)) for name, width in self._widths.items()})
         cache = self._engine.cache
-        for name, saved in state.items():
-            expect(cache[name], saved.nbytes)
-            cache[name][: saved.size] = saved.reshape(-1)
+        into = {name: cache[name][: length * width].reshape(length, width) for name, width in self._widths.items()}
+        copy_saved(state, into)
 
     def works_in_place(self) -> bool:
         """Say whether the engine may read and write one cache: nothing documents that it may, so it is tried.

@@ -22,7 +22,7 @@ from edgekit.planning.footprint import Footprint, Use
 from edgekit.planning.outline import FormatOutline
 from edgekit_runtimes._onnx_encoder import OnnxEncoder
 from edgekit_runtimes._onnx_footprint import footprint
-from edgekit_runtimes._saved_cache import check_saved
+from edgekit_runtimes._saved_cache import copy_saved
 
 DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int8)": np.int8}
 
@@ -117,10 +117,7 @@ class OnnxDecoder:
 
     def write_cache(self, state: Mapping[str, npt.NDArray[Any]], length: int) -> None:
         """Write into the arrays that the engine computes in."""
-        arrays = {name: value.numpy()[0, :, :length] for name, value in self._cache.items()}
-        check_saved(state, {name: (array.dtype, array.shape) for name, array in arrays.items()})
-        for name, array in arrays.items():
-            array[:] = state[name]
+        copy_saved(state, {name: value.numpy()[0, :, :length] for name, value in self._cache.items()})
 
     def close(self) -> None:
         """Drop the session and the cache."""
