@@ -27,6 +27,8 @@ from edgekit.speeds import Passes, pass_costs, read_passes
 
 SIZES = (2, 4, 16)
 """Tokens in the passes that are measured; costs between them are interpolated."""
+ROUNDS, ENOUGH = 9, 0.5
+"""How often they are measured at most, and the seconds after which no further round begins."""
 
 
 class Session(Protocol):
@@ -66,10 +68,10 @@ def costs_here(session: Session, key: str) -> PassCosts | None:
 
 
 def measure(session: Session, clock: Callable[[], float] = time.perf_counter) -> Passes | None:
-    """Measure passes behind what a session holds: 9 over several tokens and 6 over one. None where there is no room.
+    """Measure passes behind what a session holds. None where there is no room.
 
-    What else the machine does can only lengthen a pass: of those over one token the shortest counts, and no pass costs
-    more than one over more tokens.
+    A round is 9 passes over several tokens and 6 over one. Of a large model there is one round; so no pass counts as
+    dearer than one over more tokens, since what else the machine does can only lengthen a pass.
     """
     length, longest = session.length, session.length + SIZES[-1]
     if longest > session.context or (session.border is not None and length <= session.border < longest):
@@ -82,15 +84,21 @@ def measure(session: Session, clock: Callable[[], float] = time.perf_counter) ->
         session.rewind(length)
         return spent
 
-    ones, several, changes = [], [], []
-    for size in SIZES:
-        seconds(size)  # engines prepare themselves for a size that is new to them
-        after_several, one, after_one, together = map(seconds, (1, 1, size, size))
-        ones += [after_several, one]
-        several.append(together)
-        changes.append((after_several - one + after_one - together) / 2)
-    alone = min(ones)
-    dearest = list(itertools.accumulate(reversed(several), min))[::-1]
+    ones, changes = list[float](), list[float]()
+    several: dict[int, list[float]] = {size: [] for size in SIZES}
+    began = clock()
+    for number in range(ROUNDS):
+        if number and clock() - began >= ENOUGH:
+            break
+        for size in SIZES:
+            seconds(size)  # engines prepare themselves for a size that is not the last one
+            after_several, one, after_one, together = map(seconds, (1, 1, size, size))
+            ones.append(one)
+            several[size].append(together)
+            changes.append((after_several - one + after_one - together) / 2)
+    alone = statistics.median(ones)
+    usual = [statistics.median(several[size]) for size in SIZES]
+    dearest = list(itertools.accumulate(reversed(usual), min))[::-1]
     costs = {str(size): spent / alone for size, spent in zip(SIZES, dearest, strict=True)}
     return Passes(costs=costs, change=max(0.0, statistics.median(changes) / alone))
 

@@ -13,7 +13,7 @@ from echo_decoder import EchoDecoder
 from edgekit.generation import Options, generate
 from edgekit.guessing import PromptLookup
 from edgekit.pass_costs import PassCosts
-from edgekit.pass_timing import SIZES, costs_here, measure
+from edgekit.pass_timing import ROUNDS, SIZES, costs_here, measure
 from edgekit.session import DecoderSession
 from edgekit.speeds import Passes, pass_costs
 
@@ -64,6 +64,17 @@ def test_a_busy_moment_makes_no_pass_dearer_than_a_longer_one() -> None:
     found = measure(clock.watch(opened()), clock)
     assert found is not None
     assert found.costs["2"] == found.costs["4"] == pytest.approx(1.2 / 1.05)
+
+
+def test_quick_passes_are_measured_several_times_so_that_busy_moments_do_not_count() -> None:
+    passes = iter(range(1000))
+    clock = Clock(lambda tokens: 1e-3 * (1 + 0.05 * tokens) * (7.0 if next(passes) % 15 == 13 else 1.0), 2e-4)
+    found = measure(clock.watch(opened()), clock)
+    assert next(passes) == 15 * ROUNDS
+    assert found is not None
+    assert found.costs["2"] == pytest.approx(1.1 / 1.05)
+    assert found.costs["4"] == pytest.approx(1.2 / 1.05)
+    assert found.change == pytest.approx(0.2 / 1.05)
 
 
 @pytest.mark.parametrize(("context", "border"), [(5 + max(SIZES) - 1, None), (64, 5), (64, 5 + max(SIZES) - 1)])
