@@ -103,6 +103,7 @@ def test_what_people_say(measure: Any, bundles: dict[str, Path]) -> None:
     assert right == pytest.approx(float(said[1]), abs=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["held_out", "others"])
 def test_no_held_out_phrasing_can_be_said_by_a_trained_template(measure: Any, name: str) -> None:
     """Nor with one of the openers of the training in front of it."""
@@ -123,6 +124,7 @@ def test_no_held_out_phrasing_can_be_said_by_a_trained_template(measure: Any, na
     }
 
 
+@pytest.mark.slow
 def test_a_pattern_matches_what_its_template_says(measure: Any) -> None:
     """Without this, the test above could find nothing whatever was there."""
     chance = random.Random(6)
