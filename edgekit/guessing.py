@@ -25,7 +25,7 @@ WEIGHT, DECAY = 2.0, 0.9
 """How many observations the first estimate of acceptance counts as, and what is left of one after the next pass."""
 ALLOWANCE, SHARE = 0.5, 0.015
 """What wrong guesses may cost in all: half a pass, and 1.5 % of the passes that the answer has needed without them."""
-RUN_SHARE = 0.4
+RUN_SHARE = 0.3
 """What one pass bears of a change of size: guesses come in runs, which share the way there and back. Tried on recorded
 answers (tests/edgekit/test_guessing_gain.py): with the whole of it, copying that has just begun is given up."""
 
