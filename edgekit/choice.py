@@ -1,6 +1,7 @@
 """Which runtime "auto" takes: by what was measured here, else by what was measured elsewhere, else by what was read.
 
-What the runtime's passes cost, by which the loop decides how far to guess ahead, comes from the same measurements.
+What the runtime's passes cost, by which the loop decides how far to guess ahead, comes from the same measurements, or
+is measured when it is asked for.
 """
 
 from __future__ import annotations

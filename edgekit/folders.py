@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import tempfile
@@ -30,6 +31,11 @@ def user_cache_folder(environment: Mapping[str, str] = os.environ, platform: str
         return _home() / "Library" / "Caches" / "edgekit"
     base = Path(environment.get("XDG_CACHE_HOME") or "")
     return (base if base.is_absolute() else _home() / ".cache") / "edgekit"
+
+
+def cache_record(kind: str, key: bytes) -> Path:
+    """Return the file for what was found out about a key: it names all that the finding depends on."""
+    return user_cache_folder() / kind / f"{hashlib.sha256(key).hexdigest()}.json"
 
 
 def write_whole(path: Path, text: str) -> None:

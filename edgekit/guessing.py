@@ -150,12 +150,13 @@ class Guesses:
 
     def _best(self, most: int, new: int, kind: int) -> int:
         """Return how many guesses give the most tokens for their cost; 0 if none pays, or their allowance is spent."""
-        best, best_rate = 0, 1.0
-        if most > 0 and not self._costs:
+        if most < 1:
+            return 0
+        if not self._costs:
             costs = self._ask()
             self._costs, self._change = [costs.of(tokens) for tokens in range(LONGEST + 1)], costs.change
-        acceptance = self._acceptance(kind) if most > 0 else 0.0
-        expected = 1.0
+        acceptance = self._acceptance(kind)
+        best, best_rate, expected = 0, 1.0, 1.0
         for count in range(1, most + 1):
             expected += acceptance**count
             extra = self._cost(count, new)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekit.errors import BundleError
-from edgekit.folders import user_cache_folder, write_whole
+from edgekit.folders import cache_record, write_whole
 from edgekit.strict_json import Reader, parse
 
 if TYPE_CHECKING:
@@ -66,5 +66,4 @@ def write_record(folder: Path, record: Record) -> None:
 
 
 def _record_path(folder: Path) -> Path:
-    key = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()
-    return user_cache_folder() / "bundles" / f"{key}.json"
+    return cache_record("bundles", os.fsencode(folder.resolve()))

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekit.errors import BundleError
-from edgekit.folders import user_cache_folder, write_whole
+from edgekit.folders import cache_record, write_whole
 from edgekit.machine import read_cpu
 from edgekit.speeds import Measurement, read_measurement
 
@@ -52,4 +51,4 @@ def _path(bundle: Bundle, versions: Mapping[str, str]) -> Path:
     cpu = read_cpu()
     files = {name: entry.sha256 for name, entry in bundle.manifest.files.items()}
     key = json.dumps([files, versions, cpu.name, cpu.features, cpu.physical_cores], sort_keys=True)
-    return user_cache_folder() / "speeds" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
+    return cache_record("speeds", key.encode())

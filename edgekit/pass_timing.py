@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import itertools
 import json
 import statistics
@@ -21,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import BundleError
-from edgekit.folders import user_cache_folder, write_whole
+from edgekit.folders import cache_record, write_whole
 from edgekit.pass_costs import PassCosts
 from edgekit.speeds import Passes, pass_costs, read_passes
 
@@ -58,7 +57,7 @@ def costs_here(session: Session, key: str) -> PassCosts | None:
         session: A session, whatever it holds; it will hold the same.
         key: Names all that the costs depend on.
     """
-    path = user_cache_folder() / "passes" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
+    path = cache_record("passes", key.encode())
     found = _recall(path)
     if found is None and (found := measure(session)):
         # A folder that cannot be written only means that it is measured again.

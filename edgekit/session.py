@@ -248,11 +248,11 @@ def open_session(bundle: Bundle, runtime: str, options: LoadOptions) -> DecoderS
     identity = f"{chosen.name} {chosen.available().version} {options.kv} {weights.hexdigest()}"
     decoder = chosen.open_decoder(bundle, options)
     border = bundle.manifest.decoder_spec.border
-    cpu = read_cpu()
-    key = f"{identity} {options.threads} {cpu.name} {cpu.features} {cpu.physical_cores}"
-    return DecoderSession(
-        decoder,
-        identity=identity,
-        border=border,
-        pass_costs=lambda session: pass_costs(bundle, chosen, lambda: costs_here(session, key)),
-    )
+
+    def find_pass_costs(session: DecoderSession) -> PassCosts:
+        # Not before a guess needs them: a load reads nothing for it.
+        cpu = read_cpu()
+        key = f"{identity} {options.threads} {cpu.name} {cpu.features} {cpu.physical_cores}"
+        return pass_costs(bundle, chosen, lambda: costs_here(session, key))
+
+    return DecoderSession(decoder, identity=identity, border=border, pass_costs=find_pass_costs)
